@@ -1,0 +1,1 @@
+//! Bytes to packets and packets to bytes. Knows nothing of sessions or time.

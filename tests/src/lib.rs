@@ -1,0 +1,14 @@
+//! What the tests of this workspace share: a scripted MQTT peer, real brokers, certificates,
+//! and the `probe` program that drives the client by lines.
+//!
+//! Everything listens on 127.0.0.1 on a port of the system's choice, and everything that waits
+//! has a time-out: a broken client ends in a failed test, not in a hung one.
+
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "a test peer tells what it missed by a panic"
+)]
+
+pub mod certificates;
+pub mod hex;
+pub mod mosquitto;

@@ -1,0 +1,54 @@
+//! What cargo cannot express: the full test run with everything it needs, sizes on microcontrollers, and
+//! instruction counts. `cargo xtask --help` lists the commands; `CONTRIBUTING.md` says when to use which.
+
+mod bench;
+mod codec;
+mod image;
+mod install;
+mod size;
+mod steps;
+mod table;
+mod test;
+mod workspace;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about, disable_version_flag = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that decides about a change; installs what it needs
+    Test {
+        /// Run the remaining steps after a failure
+        #[arg(long)]
+        keep_going: bool,
+        /// Run only the steps whose name contains this text, without installing anything
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
+    },
+    /// Flash, RAM and panic branches of the size jobs
+    Size,
+    /// Instructions per packet, then the end-to-end table; fails on a red line
+    Bench {
+        /// Interleaved runs of the end-to-end measures, of which the median is taken
+        #[arg(long, default_value_t = 5)]
+        runs: u32,
+    },
+    /// Licences, sources and bans of all dependencies; installs cargo-deny
+    Deny,
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().command {
+        Command::Test { keep_going, only } => test::run(keep_going, only),
+        Command::Size => size::print(),
+        Command::Bench { runs } => bench::run(runs),
+        Command::Deny => install::cargo_deny_and_check(),
+    }
+}

@@ -1,0 +1,251 @@
+//! Flash, RAM and panic branches of the firmware jobs in `tests/size`, against their red lines.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::image::Image;
+use crate::table::Table;
+use crate::workspace::{Workspace, cargo, read};
+
+/// Red lines hold on the first target; on the others a tenth more is fine.
+const TARGETS: [&str; 3] = [
+    "thumbv6m-none-eabi",
+    "thumbv7em-none-eabihf",
+    "riscv32imc-unknown-none-elf",
+];
+
+/// Stubs without a client, subtracted from every other job.
+const BASE: Job = Job {
+    name: "base",
+    bin: "base",
+    features: "",
+    limits: &[],
+};
+
+const JOBS: [Job; 4] = [
+    Job {
+        name: "session 3.1.1",
+        bin: "session",
+        features: "",
+        limits: &[
+            flash(8_500, 4_800),
+            Limit {
+                figure: "size of Session, 4 + 4 in flight",
+                measured: |job| job.image.size_of("SESSION"),
+                red_line: 256,
+                goal: 112,
+            },
+            PANIC_BRANCHES,
+            FORMATTING,
+        ],
+    },
+    Job {
+        name: "session 3.1.1 and 5",
+        bin: "session",
+        features: "v5",
+        limits: &[PANIC_BRANCHES, FORMATTING],
+    },
+    Job {
+        name: "client 3.1.1",
+        bin: "client",
+        features: "client",
+        limits: &[
+            flash(13_300, 8_000),
+            Limit {
+                figure: "RAM besides buffers",
+                measured: |job| Some(job.ram),
+                red_line: 1_200,
+                goal: 800,
+            },
+            PANIC_BRANCHES,
+            FORMATTING,
+        ],
+    },
+    Job {
+        name: "client 3.1.1 and 5",
+        bin: "client",
+        features: "client,v5",
+        limits: &[flash(21_000, 12_000), PANIC_BRANCHES, FORMATTING],
+    },
+];
+
+const fn flash(red_line: u64, goal: u64) -> Limit {
+    Limit {
+        figure: "flash with run-time",
+        measured: |job| Some(job.flash),
+        red_line,
+        goal,
+    }
+}
+
+const PANIC_BRANCHES: Limit = Limit {
+    figure: "panic branches (count)",
+    measured: |job| Some(job.panic_branches),
+    red_line: 7,
+    goal: 0,
+};
+
+const FORMATTING: Limit = Limit {
+    figure: "core::fmt",
+    measured: |job| Some(job.image.formatting),
+    red_line: 0,
+    goal: 0,
+};
+
+/// Sizes of types that a job may export, beside those with a limit.
+const FACTS: [(&str, &str); 3] = [
+    ("STATE", "size of the state, without buffers"),
+    ("RUN_FUTURE", "size of the run future"),
+    ("JOB_FUTURE", "size of the job's own future"),
+];
+
+/// A program of `tests/size`.
+struct Job {
+    name: &'static str,
+    bin: &'static str,
+    features: &'static str,
+    limits: &'static [Limit],
+}
+
+/// A figure of a job that is not to grow.
+struct Limit {
+    figure: &'static str,
+    measured: fn(&Measured) -> Option<u64>,
+    red_line: u64,
+    goal: u64,
+}
+
+/// A job's image, less the base job's where the figure is a sum of bytes.
+struct Measured {
+    image: Image,
+    flash: u64,
+    ram: u64,
+    panic_branches: u64,
+}
+
+/// One line of the table.
+struct Line {
+    figure: String,
+    measured: u64,
+    limit: Option<u64>,
+    goal: Option<u64>,
+}
+
+/// Measures and prints the table; crossing a red line is an error.
+pub(crate) fn print() -> Result<()> {
+    let workspace = Workspace::load()?;
+    let mut lines = Vec::new();
+    for target in TARGETS {
+        lines.extend(measure_target(&workspace, target)?);
+    }
+    println!("{}", table(&lines));
+    let crossed: Vec<_> = lines.iter().filter(|line| line.is_crossed()).collect();
+    let names: Vec<_> = crossed.iter().map(|line| line.figure.as_str()).collect();
+    ensure!(crossed.is_empty(), "red line crossed: {}", names.join(", "));
+    Ok(())
+}
+
+fn measure_target(workspace: &Workspace, target: &str) -> Result<Vec<Line>> {
+    let base = Image::measure(&build(workspace, target, &BASE)?)?;
+    let mut lines = vec![Line::plain(format!("{target} base: flash"), base.flash)];
+    for job in &JOBS {
+        let image = Image::measure(&build(workspace, target, job)?)?;
+        let measured = Measured::new(image, &base)
+            .with_context(|| format!("{} is smaller than base", job.name))?;
+        lines.extend(measured.lines(target, job)?);
+    }
+    Ok(lines)
+}
+
+/// Builds a job and returns the path of its image.
+fn build(workspace: &Workspace, target: &str, job: &Job) -> Result<PathBuf> {
+    let target_dir = workspace.target_dir.join("size");
+    read(
+        cargo()
+            .args(["build", "--release", "--locked"])
+            .args(["--manifest-path", "tests/size/Cargo.toml"])
+            .args(["--target", target, "--bin", job.bin])
+            .args(["--features", job.features])
+            .arg("--target-dir")
+            .arg(&target_dir),
+    )?;
+    Ok(target_dir.join(target).join("release").join(job.bin))
+}
+
+impl Measured {
+    fn new(image: Image, base: &Image) -> Option<Self> {
+        let buffers = image.size_of("BUFFERS").unwrap_or(0);
+        Some(Self {
+            flash: image.flash.checked_sub(base.flash)?,
+            ram: image.ram.checked_sub(base.ram)?.checked_sub(buffers)?,
+            panic_branches: image.panic_branches.saturating_sub(base.panic_branches),
+            image,
+        })
+    }
+
+    fn lines(&self, target: &str, job: &Job) -> Result<Vec<Line>> {
+        let name = |figure: &str| format!("{target} {}: {figure}", job.name);
+        let run_time = self.flash.saturating_sub(self.image.run_time);
+        let mut lines = vec![
+            Line::plain(name("flash without run-time"), run_time),
+            Line::plain(name("static RAM without buffers"), self.ram),
+        ];
+        for (symbol, figure) in FACTS {
+            let size = self.image.size_of(symbol);
+            lines.extend(size.map(|size| Line::plain(name(figure), size)));
+        }
+        for limit in job.limits {
+            let measured = (limit.measured)(self)
+                .with_context(|| format!("{} has no {}", job.bin, limit.figure))?;
+            lines.push(Line {
+                figure: name(limit.figure),
+                measured,
+                limit: Some(limit.red_line_on(target)),
+                goal: Some(limit.goal),
+            });
+        }
+        Ok(lines)
+    }
+}
+
+impl Limit {
+    fn red_line_on(&self, target: &str) -> u64 {
+        if target == TARGETS[0] {
+            self.red_line
+        } else {
+            self.red_line * 11 / 10
+        }
+    }
+}
+
+impl Line {
+    fn plain(figure: String, measured: u64) -> Self {
+        Self {
+            figure,
+            measured,
+            limit: None,
+            goal: None,
+        }
+    }
+
+    fn is_crossed(&self) -> bool {
+        self.limit.is_some_and(|limit| self.measured > limit)
+    }
+}
+
+fn table(lines: &[Line]) -> Table<5> {
+    let mut table = Table::new(["bytes", "measured", "red line", "goal", ""]);
+    let optional = |value: Option<u64>| value.map_or_else(String::new, |value| value.to_string());
+    for line in lines {
+        let verdict = if line.is_crossed() { "CROSSED" } else { "" };
+        table.row([
+            line.figure.clone(),
+            line.measured.to_string(),
+            optional(line.limit),
+            optional(line.goal),
+            verdict.to_owned(),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,111 @@
+//! The full run: what fails fastest comes first.
+
+use anyhow::Result;
+
+use crate::steps::Steps;
+use crate::workspace::{DEVICE_TARGETS, Workspace, cargo};
+use crate::{codec, install, size};
+
+/// Feature sets of mqtt-core that firmware is built with.
+const DEVICE_FEATURES: [&str; 5] = ["", "v5", "client", "client,v5", "client,v5,defmt,log"];
+
+/// Runs every step, or those whose name contains `only`.
+pub(crate) fn run(keep_going: bool, only: Option<String>) -> Result<()> {
+    if only.is_none() {
+        install::everything()?;
+    }
+    let workspace = Workspace::load()?;
+    let log_dir = workspace.target_dir.join("xtask");
+    let mut steps = Steps::new(keep_going, only, log_dir)?;
+    lints(&mut steps, &workspace)?;
+    tests(&mut steps, &workspace)?;
+    documentation(&mut steps)?;
+    devices(&mut steps)?;
+    steps.call("budgets: flash and RAM", size::print)?;
+    steps.call("budgets: instructions per packet", codec::print)?;
+    steps.finish()
+}
+
+fn lints(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
+    steps.command("format", cargo().args(["fmt", "--all", "--check"]))?;
+    let size_jobs = ["--manifest-path", "tests/size/Cargo.toml"];
+    steps.command(
+        "format: size jobs",
+        cargo().args(["fmt", "--check"]).args(size_jobs),
+    )?;
+    for features in feature_sets(workspace) {
+        let name = format!("clippy: mqtt-core [{features}]");
+        let arguments = ["-p", "mqtt-core", "--all-targets", "--features", &features];
+        clippy(steps, &name, &arguments)?;
+    }
+    for features in ["", "client,v5"] {
+        let name = format!("clippy: mqtt-core [{features}] on a device");
+        let package = ["-p", "mqtt-core", "--features", features];
+        let target = ["--target", DEVICE_TARGETS[0]];
+        clippy(
+            steps,
+            &name,
+            &[package, [target[0], target[1], "--lib", "-q"]].concat(),
+        )?;
+    }
+    let everything = ["--workspace", "--all-targets", "--all-features"];
+    clippy(steps, "clippy: workspace", &everything)
+}
+
+fn clippy(steps: &mut Steps, name: &str, arguments: &[&str]) -> Result<()> {
+    let mut clippy = cargo();
+    clippy.arg("clippy").args(arguments);
+    steps.command(name, clippy.args(["--", "-D", "warnings"]))
+}
+
+fn tests(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
+    for features in feature_sets(workspace) {
+        let name = format!("test: mqtt-core [{features}]");
+        let arguments = ["test", "-p", "mqtt-core", "--features", &features];
+        steps.command(&name, cargo().args(arguments))?;
+    }
+    steps.command("test: workspace", cargo().args(["test", "--workspace"]))?;
+    let brokers = ["test", "-p", "mqtt-tests", "--features", "brokers"];
+    steps.command("test: real brokers", cargo().args(brokers))
+}
+
+fn documentation(steps: &mut Steps) -> Result<()> {
+    let arguments = ["doc", "--workspace", "--no-deps", "--all-features"];
+    let mut doc = cargo();
+    doc.args(arguments).env("RUSTDOCFLAGS", "-D warnings");
+    steps.command("documentation", &mut doc)
+}
+
+fn devices(steps: &mut Steps) -> Result<()> {
+    for target in DEVICE_TARGETS {
+        for features in DEVICE_FEATURES {
+            let name = format!("build: mqtt-core [{features}] {target}");
+            device_build(steps, &name, "mqtt-core", features, target)?;
+        }
+        let name = format!("build: mqtt-embassy {target}");
+        device_build(steps, &name, "mqtt-embassy", "v5,defmt", target)?;
+    }
+    Ok(())
+}
+
+fn device_build(
+    steps: &mut Steps,
+    name: &str,
+    package: &str,
+    features: &str,
+    target: &str,
+) -> Result<()> {
+    let package = ["build", "-p", package, "--features", features];
+    steps.command(name, cargo().args(package).args(["--target", target]))
+}
+
+/// No feature, each alone, and all together.
+fn feature_sets(workspace: &Workspace) -> Vec<String> {
+    let each = workspace.core_features.iter().cloned();
+    let all = workspace.core_features.join(",");
+    [String::new()]
+        .into_iter()
+        .chain(each)
+        .chain([all])
+        .collect()
+}

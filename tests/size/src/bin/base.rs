@@ -1,0 +1,27 @@
+//! The stubs alone, all of them in use.
+
+#![no_std]
+#![no_main]
+
+use core::pin::pin;
+
+use embedded_io_async::{Read as _, Write as _};
+use size_job::executor::spin;
+use size_job::stubs::{BUFFER_LEN, Transport, halt, is_stopped, now_ms, read, write};
+
+#[unsafe(no_mangle)]
+extern "C" fn start() -> ! {
+    spin(pin!(echo()));
+    halt()
+}
+
+async fn echo() {
+    let mut buffer = [0; BUFFER_LEN];
+    while !is_stopped() {
+        let len = read(&mut buffer);
+        write(buffer.get(..len).unwrap_or_default());
+        let Ok(_) = Transport.read(&mut buffer).await;
+        let Ok(_) = Transport.write(&buffer).await;
+        critical_section::with(|_| write(&now_ms().to_le_bytes()));
+    }
+}

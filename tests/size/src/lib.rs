@@ -1,0 +1,25 @@
+//! Stubs that every job shares: a transport, a clock, a critical section and an executor. Each byte that passes is
+//! one volatile access, so that the optimizer cannot see through them and they cost the same in each job.
+
+#![no_std]
+
+pub mod executor;
+pub mod stubs;
+
+use core::panic::PanicInfo;
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    stubs::halt()
+}
+
+/// Exports a number as the size of a symbol in the section `.facts`.
+#[macro_export]
+macro_rules! fact {
+    ($name:ident, $value:expr) => {
+        #[used]
+        #[unsafe(no_mangle)]
+        #[unsafe(link_section = ".facts")]
+        static $name: [u8; $value] = [0; $value];
+    };
+}

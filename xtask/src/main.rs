@@ -11,6 +11,8 @@ mod table;
 mod test;
 mod workspace;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -44,7 +46,16 @@ enum Command {
     Deny,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    let Err(error) = run() else {
+        return ExitCode::SUCCESS;
+    };
+    // Without the backtrace that `main() -> Result` would print: it says nothing about the step.
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
+}
+
+fn run() -> Result<()> {
     match Arguments::parse().command {
         Command::Test { keep_going, only } => test::run(keep_going, only),
         Command::Size => size::print(),

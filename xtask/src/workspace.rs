@@ -17,7 +17,8 @@ pub(crate) const DEVICE_TARGETS: [&str; 4] = [
 
 /// The root of the workspace.
 pub(crate) fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask)
 }
 
 /// The cargo that started this program, at the root.

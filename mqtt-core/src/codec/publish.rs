@@ -1,0 +1,254 @@
+use super::properties::Place;
+use super::writer::packet_len;
+use super::{
+    DecodeError, EncodeError, FixedHeader, PacketIdentifier, PacketType, Properties, QoS, Reader,
+    TopicName, Version, Writer,
+};
+
+/// A message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Publish<'a> {
+    /// Whether it may have been sent before; never at QoS 0.
+    pub dup: bool,
+    /// How often it must arrive.
+    pub qos: QoS,
+    /// To the server: keep it for later subscribers. From the server: it was kept.
+    pub retain: bool,
+    /// Where it is published; empty only where a topic alias stands for it.
+    pub topic: TopicName<'a>,
+    /// Names the exchange at QoS 1 and 2; `None` at QoS 0.
+    pub packet_identifier: Option<PacketIdentifier>,
+    /// What goes with it.
+    pub properties: Properties<'a>,
+    /// The message itself.
+    pub payload: &'a [u8],
+}
+
+/// A message without its payload, as it is known when only the first bytes of a packet have arrived.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct PublishHead<'a> {
+    /// Whether it may have been sent before; never at QoS 0.
+    pub dup: bool,
+    /// How often it must arrive.
+    pub qos: QoS,
+    /// To the server: keep it for later subscribers. From the server: it was kept.
+    pub retain: bool,
+    /// Where it is published; empty only where a topic alias stands for it.
+    pub topic: TopicName<'a>,
+    /// Names the exchange at QoS 1 and 2; `None` at QoS 0.
+    pub packet_identifier: Option<PacketIdentifier>,
+    /// What goes with it.
+    pub properties: Properties<'a>,
+    /// Number of bytes of the payload.
+    pub payload_len: u32,
+}
+
+impl<'a> Publish<'a> {
+    /// A message at QoS 0, not retained.
+    #[must_use]
+    pub const fn new(topic: TopicName<'a>, payload: &'a [u8]) -> Self {
+        Self {
+            dup: false,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            topic,
+            packet_identifier: None,
+            properties: Properties::NONE,
+            payload,
+        }
+    }
+
+    /// The message without its payload.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::TooLong`] for a payload above 4 GiB.
+    #[inline]
+    pub fn head(&self) -> Result<PublishHead<'a>, EncodeError> {
+        Ok(PublishHead {
+            dup: self.dup,
+            qos: self.qos,
+            retain: self.retain,
+            topic: self.topic,
+            packet_identifier: self.packet_identifier,
+            properties: self.properties,
+            payload_len: u32::try_from(self.payload.len()).map_err(|_| EncodeError::TooLong)?,
+        })
+    }
+
+    /// Writes the packet, and says how long it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`PublishHead::encode`].
+    pub fn encode(&self, version: Version, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let mut writer = Writer::new(out);
+        self.head()?.write(version, &mut writer)?;
+        writer.bytes(self.payload)?;
+        Ok(writer.len())
+    }
+
+    pub(crate) fn decode(
+        header: FixedHeader,
+        body: &'a [u8],
+        version: Version,
+    ) -> Result<Self, DecodeError> {
+        let Some((head, len)) = PublishHead::decode(header, body, version)? else {
+            return Err(DecodeError::Truncated);
+        };
+        Ok(Self {
+            dup: head.dup,
+            qos: head.qos,
+            retain: head.retain,
+            topic: head.topic,
+            packet_identifier: head.packet_identifier,
+            properties: head.properties,
+            payload: body.get(len..).unwrap_or_default(),
+        })
+    }
+}
+
+impl<'a> PublishHead<'a> {
+    /// Decodes topic, packet identifier and properties from the first bytes behind the fixed header, and
+    /// says how long they are.
+    ///
+    /// `Ok(None)` if `prefix` ends before the head does. Bytes of the payload in `prefix` do no harm.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the head, see [`DecodeError`]; [`DecodeError::Truncated`] if it is longer than
+    /// the packet.
+    #[inline]
+    pub fn decode(
+        header: FixedHeader,
+        prefix: &'a [u8],
+        version: Version,
+    ) -> Result<Option<(Self, usize)>, DecodeError> {
+        let packet = usize::try_from(header.remaining_length).unwrap_or(usize::MAX);
+        let prefix = prefix.get(..packet).unwrap_or(prefix);
+        let mut reader = Reader::new(prefix);
+        match Self::read(header.packet_type_and_flags, &mut reader, version) {
+            Ok(mut head) => {
+                let len = prefix.len().saturating_sub(reader.remaining());
+                let payload_len = packet.saturating_sub(len);
+                head.payload_len = u32::try_from(payload_len).unwrap_or(u32::MAX);
+                Ok(Some((head, len)))
+            }
+            Err(DecodeError::Truncated) if prefix.len() < packet => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes fixed header, topic, packet identifier and properties, and says how long they are; the
+    /// `payload_len` bytes of payload must follow.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::InvalidValue`] for a packet identifier at QoS 0 or none above, DUP at QoS 0, or an
+    /// empty topic without alias; [`EncodeError::TooLong`] if the packet is above 268,435,455 bytes;
+    /// errors of the properties; [`EncodeError::NoRoom`].
+    pub fn encode(&self, version: Version, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let mut writer = Writer::new(out);
+        self.write(version, &mut writer)?;
+        Ok(writer.len())
+    }
+
+    /// Writes what stands between the fixed header and the payload. For a payload whose length is known
+    /// only when it is written: leave five bytes, write this and the payload, then the
+    /// [`FixedHeader`] with [`first_byte`](Self::first_byte) in front.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    #[inline]
+    pub fn write_variable_header(
+        &self,
+        version: Version,
+        writer: &mut Writer<'_>,
+    ) -> Result<(), EncodeError> {
+        self.check(version)?;
+        writer.binary(self.topic.as_bytes())?;
+        if let Some(packet_identifier) = self.packet_identifier {
+            writer.u16(packet_identifier.get())?;
+        }
+        self.properties.write(writer, version, Place::Publish)
+    }
+
+    /// Type and flags as they stand in the fixed header.
+    #[must_use]
+    #[inline]
+    pub const fn first_byte(&self) -> u8 {
+        PacketType::Publish.first_byte()
+            | (self.dup as u8) << 3
+            | (self.qos as u8) << 1
+            | self.retain as u8
+    }
+
+    /// Length of topic, packet identifier and properties in bytes.
+    #[must_use]
+    #[inline]
+    pub fn variable_header_len(&self, version: Version) -> usize {
+        let identifier = if self.packet_identifier.is_some() {
+            2
+        } else {
+            0
+        };
+        let topic = self.topic.len().saturating_add(2);
+        let properties = self.properties.section_len(version);
+        topic.saturating_add(identifier).saturating_add(properties)
+    }
+
+    #[inline]
+    fn write(&self, version: Version, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+        let payload_len = usize::try_from(self.payload_len).unwrap_or(usize::MAX);
+        let remaining_length = self
+            .variable_header_len(version)
+            .saturating_add(payload_len);
+        packet_len(remaining_length)?;
+        writer.fixed_header(self.first_byte(), remaining_length)?;
+        self.write_variable_header(version, writer)
+    }
+
+    #[inline]
+    fn check(&self, version: Version) -> Result<(), EncodeError> {
+        let is_acknowledged = self.qos != QoS::AtMostOnce;
+        if self.packet_identifier.is_some() != is_acknowledged || self.dup && !is_acknowledged {
+            return Err(EncodeError::InvalidValue);
+        }
+        if self.topic.is_empty() && !has_alias(&self.properties, version) {
+            return Err(EncodeError::InvalidValue);
+        }
+        Ok(())
+    }
+
+    /// Leaves `payload_len` to the caller.
+    #[inline]
+    fn read(flags: u8, reader: &mut Reader<'a>, version: Version) -> Result<Self, DecodeError> {
+        let qos = QoS::from_u8(flags >> 1 & 3).ok_or(DecodeError::QoS)?;
+        let topic = TopicName::read(reader)?;
+        let packet_identifier = match qos {
+            QoS::AtMostOnce => None,
+            _ => Some(reader.packet_identifier()?),
+        };
+        let properties = Properties::read(reader, version, Place::Publish)?;
+        if topic.is_empty() && !has_alias(&properties, version) {
+            return Err(DecodeError::TopicEmpty);
+        }
+        Ok(Self {
+            dup: flags & 0x08 != 0,
+            qos,
+            retain: flags & 0x01 != 0,
+            topic,
+            packet_identifier,
+            properties,
+            payload_len: 0,
+        })
+    }
+}
+
+/// MQTT 5 §3.3.2.1: a topic alias stands for the empty topic.
+fn has_alias(properties: &Properties<'_>, version: Version) -> bool {
+    version.is_v5() && properties.topic_alias().is_some()
+}

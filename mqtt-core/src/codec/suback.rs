@@ -1,0 +1,212 @@
+use super::properties::Place;
+use super::writer::packet_len;
+use super::{
+    DecodeError, EncodeError, PacketIdentifier, PacketType, Properties, QoS, Reader, ReasonCode,
+    Version, Writer,
+};
+
+/// The answer of the server to SUBSCRIBE.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SubAck<'a> {
+    /// The exchange that is answered.
+    pub packet_identifier: PacketIdentifier,
+    /// Reason string and user properties.
+    pub properties: Properties<'a>,
+    codes: &'a [u8],
+}
+
+/// The answer of the server to UNSUBSCRIBE.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct UnsubAck<'a> {
+    /// The exchange that is answered.
+    pub packet_identifier: PacketIdentifier,
+    /// Reason string and user properties.
+    pub properties: Properties<'a>,
+    codes: &'a [u8],
+}
+
+impl<'a> SubAck<'a> {
+    /// An answer without properties; one code for each filter: 0, 1 or 2 for the granted QoS, 0x80 (and
+    /// in MQTT 5 other reason codes) for a refusal.
+    #[must_use]
+    pub const fn new(packet_identifier: PacketIdentifier, codes: &'a [u8]) -> Self {
+        Self {
+            packet_identifier,
+            properties: Properties::NONE,
+            codes,
+        }
+    }
+
+    /// What became of each filter, in the order of the SUBSCRIBE.
+    pub fn codes(&self) -> impl ExactSizeIterator<Item = Result<QoS, ReasonCode>> + use<'a> {
+        self.codes
+            .iter()
+            .map(|code| QoS::from_u8(*code).ok_or(ReasonCode(*code)))
+    }
+
+    /// The codes as on the wire.
+    #[must_use]
+    pub const fn raw_codes(&self) -> &'a [u8] {
+        self.codes
+    }
+
+    /// Writes the packet, and says how long it is.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::EmptyList`] without a code, [`EncodeError::InvalidValue`] for one that SUBACK
+    /// cannot have, errors of the properties, [`EncodeError::TooLong`], [`EncodeError::NoRoom`].
+    pub fn encode(&self, version: Version, out: &mut [u8]) -> Result<usize, EncodeError> {
+        check_suback(self.codes, version).map_err(encode_error)?;
+        let properties = &self.properties;
+        encode(
+            PacketType::SubAck,
+            self.packet_identifier,
+            properties,
+            self.codes,
+            version,
+            out,
+        )
+    }
+
+    #[inline]
+    pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(body);
+        let packet_identifier = reader.packet_identifier()?;
+        let properties = Properties::read(&mut reader, version, Place::Ack)?;
+        let codes = reader.rest();
+        check_suback(codes, version)?;
+        Ok(Self {
+            packet_identifier,
+            properties,
+            codes,
+        })
+    }
+}
+
+impl<'a> UnsubAck<'a> {
+    /// An answer without properties; in MQTT 5 one code for each filter, in 3.1.1 none.
+    #[must_use]
+    pub const fn new(packet_identifier: PacketIdentifier, codes: &'a [u8]) -> Self {
+        Self {
+            packet_identifier,
+            properties: Properties::NONE,
+            codes,
+        }
+    }
+
+    /// What became of each filter, in the order of the UNSUBSCRIBE; empty in 3.1.1.
+    pub fn codes(&self) -> impl ExactSizeIterator<Item = ReasonCode> + use<'a> {
+        self.codes.iter().map(|code| ReasonCode(*code))
+    }
+
+    /// The codes as on the wire; empty in 3.1.1.
+    #[must_use]
+    pub const fn raw_codes(&self) -> &'a [u8] {
+        self.codes
+    }
+
+    /// Writes the packet, and says how long it is. In 3.1.1 the codes are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::EmptyList`] without a code in MQTT 5, [`EncodeError::InvalidValue`] for one that
+    /// UNSUBACK cannot have, errors of the properties, [`EncodeError::TooLong`], [`EncodeError::NoRoom`].
+    pub fn encode(&self, version: Version, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let codes = if version.is_v5() { self.codes } else { &[] };
+        check_unsuback(codes, version).map_err(encode_error)?;
+        let properties = &self.properties;
+        encode(
+            PacketType::UnsubAck,
+            self.packet_identifier,
+            properties,
+            codes,
+            version,
+            out,
+        )
+    }
+
+    pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(body);
+        let packet_identifier = reader.packet_identifier()?;
+        let properties = Properties::read(&mut reader, version, Place::Ack)?;
+        let codes = reader.rest();
+        check_unsuback(codes, version)?;
+        Ok(Self {
+            packet_identifier,
+            properties,
+            codes,
+        })
+    }
+}
+
+fn encode(
+    packet_type: PacketType,
+    packet_identifier: PacketIdentifier,
+    properties: &Properties<'_>,
+    codes: &[u8],
+    version: Version,
+    out: &mut [u8],
+) -> Result<usize, EncodeError> {
+    let remaining_length = properties
+        .section_len(version)
+        .saturating_add(codes.len())
+        .saturating_add(2);
+    packet_len(remaining_length)?;
+    let mut writer = Writer::new(out);
+    writer.fixed_header(packet_type.first_byte(), remaining_length)?;
+    writer.u16(packet_identifier.get())?;
+    properties.write(&mut writer, version, Place::Ack)?;
+    writer.bytes(codes)?;
+    Ok(writer.len())
+}
+
+const fn encode_error(error: DecodeError) -> EncodeError {
+    match error {
+        DecodeError::EmptyList => EncodeError::EmptyList,
+        _ => EncodeError::InvalidValue,
+    }
+}
+
+#[inline]
+fn check_suback(codes: &[u8], version: Version) -> Result<(), DecodeError> {
+    if codes.is_empty() {
+        return Err(DecodeError::EmptyList);
+    }
+    if codes.iter().all(|code| is_suback_code(*code, version)) {
+        Ok(())
+    } else {
+        Err(DecodeError::ReasonCode)
+    }
+}
+
+fn check_unsuback(codes: &[u8], version: Version) -> Result<(), DecodeError> {
+    if !version.is_v5() {
+        // 3.1.1 §3.11: a packet identifier and nothing else.
+        return Reader::new(codes).finish();
+    }
+    if codes.is_empty() {
+        return Err(DecodeError::EmptyList);
+    }
+    if codes.iter().all(|code| is_unsuback_code(*code)) {
+        Ok(())
+    } else {
+        Err(DecodeError::ReasonCode)
+    }
+}
+
+/// MQTT 3.1.1 §3.9.3, MQTT 5 §3.9.3.
+const fn is_suback_code(code: u8, version: Version) -> bool {
+    match code {
+        0..=2 | 0x80 => true,
+        0x83 | 0x87 | 0x8f | 0x91 | 0x97 | 0x9e | 0xa1 | 0xa2 => version.is_v5(),
+        _ => false,
+    }
+}
+
+/// MQTT 5 §3.11.3.
+const fn is_unsuback_code(code: u8) -> bool {
+    matches!(code, 0x00 | 0x11 | 0x80 | 0x83 | 0x87 | 0x8f | 0x91)
+}

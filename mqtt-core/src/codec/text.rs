@@ -1,0 +1,99 @@
+//! The check of UTF-8 strings and topic names in one pass.
+//!
+//! `core::str::from_utf8` would be a second pass and, on a device, several hundred bytes of flash and a
+//! table that nothing else needs. Strings are therefore kept as checked bytes, and become `str` where
+//! somebody asks for one.
+
+/// What a string turned out to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Text {
+    /// Not UTF-8, or with U+0000 (MQTT 3.1.1 §1.5.3).
+    Invalid,
+    /// Legal, with a `+` or `#` in it.
+    Wildcard,
+    /// Legal, without wildcard characters.
+    Plain,
+}
+
+/// Looks at every byte once.
+pub(crate) const fn classify(bytes: &[u8]) -> Text {
+    #[cfg(target_pointer_width = "64")]
+    let bytes = skip_plain(bytes);
+    let mut rest = bytes;
+    let mut text = Text::Plain;
+    while let Some((&first, tail)) = rest.split_first() {
+        rest = tail;
+        match first {
+            b'+' | b'#' => text = Text::Wildcard,
+            0x01..=0x7f => {}
+            _ => match skip_continuation(first, rest) {
+                Some(tail) => rest = tail,
+                None => return Text::Invalid,
+            },
+        }
+    }
+    text
+}
+
+/// The string of bytes that were found legal when they were read.
+pub(crate) fn as_str(bytes: &[u8]) -> &str {
+    core::str::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Takes the rest of a character of two to four bytes; `None` if it is ill-formed.
+const fn skip_continuation(first: u8, bytes: &[u8]) -> Option<&[u8]> {
+    let (more, least) = match first {
+        0xc2..=0xdf => (1, 0x80),
+        0xe0..=0xef => (2, 0x800),
+        0xf0..=0xf4 => (3, 0x1_0000),
+        _ => return None,
+    };
+    let mut rest = bytes;
+    let mut character = first as u32 & (0x3f >> more);
+    let mut left = more;
+    while left > 0 {
+        let Some((&byte, tail)) = rest.split_first() else {
+            return None;
+        };
+        if byte & 0xc0 != 0x80 {
+            return None;
+        }
+        character = character << 6 | (byte & 0x3f) as u32;
+        rest = tail;
+        left = u32::wrapping_sub(left, 1);
+    }
+    // Overlong forms, surrogates, and what lies above the last character.
+    if character < least || character & 0x1f_f800 == 0xd800 || character > 0x10_ffff {
+        return None;
+    }
+    Some(rest)
+}
+
+/// Drops leading words of eight plain ASCII characters; what is left is looked at byte by byte.
+#[cfg(target_pointer_width = "64")]
+const fn skip_plain(bytes: &[u8]) -> &[u8] {
+    let mut rest = bytes;
+    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
+        if !is_plain(u64::from_ne_bytes(*word)) {
+            return rest;
+        }
+        rest = tail;
+    }
+    // Up to seven bytes are left; look at them together with some that were seen before.
+    match bytes.last_chunk::<8>() {
+        Some(word) if is_plain(u64::from_ne_bytes(*word)) => &[],
+        _ => rest,
+    }
+}
+
+/// Whether all eight bytes are ASCII, none of them zero, `+` or `#`.
+#[cfg(target_pointer_width = "64")]
+const fn is_plain(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    // A zero byte borrows from its neighbour and leaves the high bit set. Of the bytes below 0x80 no
+    // other does, unless a zero stands before it, and then the word is refused anyway.
+    let zero = word.wrapping_sub(ONES);
+    let plus = (word ^ (ONES * b'+' as u64)).wrapping_sub(ONES);
+    let hash = (word ^ (ONES * b'#' as u64)).wrapping_sub(ONES);
+    (word | zero | plus | hash) & (ONES << 7) == 0
+}

@@ -1,0 +1,179 @@
+use super::{EncodeError, FixedHeader};
+
+/// The largest remaining length, and the largest variable byte integer: 268,435,455.
+pub const MAX_REMAINING_LENGTH: u32 = 0x0fff_ffff;
+
+/// A cursor over the buffer that a packet is written into.
+#[derive(Debug)]
+pub struct Writer<'b> {
+    buffer: &'b mut [u8],
+    len: usize,
+}
+
+impl<'b> Writer<'b> {
+    /// A cursor at the start of `buffer`.
+    #[must_use]
+    pub const fn new(buffer: &'b mut [u8]) -> Self {
+        Self { buffer, len: 0 }
+    }
+
+    /// Writes bytes as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::NoRoom`] if the buffer is full.
+    #[inline]
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        let Some((head, _)) = self.spare().split_at_mut_checked(bytes.len()) else {
+            return Err(EncodeError::NoRoom);
+        };
+        head.copy_from_slice(bytes);
+        self.len = self.len.wrapping_add(bytes.len());
+        Ok(())
+    }
+
+    /// Writes one byte.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::NoRoom`] if the buffer is full.
+    #[inline]
+    pub fn u8(&mut self, value: u8) -> Result<(), EncodeError> {
+        self.bytes(&[value])
+    }
+
+    /// Writes a two byte integer, most significant byte first.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::NoRoom`] if the buffer is full.
+    #[inline]
+    pub fn u16(&mut self, value: u16) -> Result<(), EncodeError> {
+        self.bytes(&value.to_be_bytes())
+    }
+
+    /// Writes a four byte integer, most significant byte first.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::NoRoom`] if the buffer is full.
+    #[inline]
+    pub fn u32(&mut self, value: u32) -> Result<(), EncodeError> {
+        self.bytes(&value.to_be_bytes())
+    }
+
+    /// Writes binary data behind its length.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::TooLong`] above 65,535 bytes, [`EncodeError::NoRoom`] if the buffer is full.
+    #[inline]
+    pub fn binary(&mut self, data: &[u8]) -> Result<(), EncodeError> {
+        let len = u16::try_from(data.len()).map_err(|_| EncodeError::TooLong)?;
+        self.u16(len)?;
+        self.bytes(data)
+    }
+
+    /// Writes a string behind its length.
+    ///
+    /// # Errors
+    ///
+    /// As [`binary`](Self::binary), and [`EncodeError::InvalidValue`] for U+0000 in the string.
+    #[inline]
+    pub fn str(&mut self, string: &str) -> Result<(), EncodeError> {
+        if string.bytes().any(|byte| byte == 0) {
+            return Err(EncodeError::InvalidValue);
+        }
+        self.binary(string.as_bytes())
+    }
+
+    /// Writes a variable byte integer in its shortest form.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::TooLong`] above 268,435,455, [`EncodeError::NoRoom`] if the buffer is full.
+    #[inline]
+    pub fn variable_byte_integer(&mut self, value: u32) -> Result<(), EncodeError> {
+        if value > MAX_REMAINING_LENGTH {
+            return Err(EncodeError::TooLong);
+        }
+        let mut rest = value;
+        while rest >= 0x80 {
+            self.u8(low_bits(rest) | 0x80)?;
+            rest >>= 7;
+        }
+        self.u8(low_bits(rest))
+    }
+
+    /// Writes the fixed header of a packet with `remaining_length` bytes to follow.
+    pub(crate) fn fixed_header(
+        &mut self,
+        packet_type_and_flags: u8,
+        remaining_length: usize,
+    ) -> Result<(), EncodeError> {
+        let remaining_length = u32::try_from(remaining_length).map_err(|_| EncodeError::TooLong)?;
+        self.u8(packet_type_and_flags)?;
+        self.variable_byte_integer(remaining_length)
+    }
+
+    /// Overwrites bytes written before, `at` bytes from the start.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::NoRoom`] if the bytes would reach past what was written.
+    pub fn patch(&mut self, at: usize, bytes: &[u8]) -> Result<(), EncodeError> {
+        let written = self.buffer.get_mut(..self.len);
+        let Some((head, _)) = written
+            .and_then(|written| written.get_mut(at..))
+            .and_then(|tail| tail.split_at_mut_checked(bytes.len()))
+        else {
+            return Err(EncodeError::NoRoom);
+        };
+        head.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    /// The part of the buffer that is still free, for a caller that fills it itself.
+    #[inline]
+    pub fn spare(&mut self) -> &mut [u8] {
+        self.buffer.get_mut(self.len..).unwrap_or_default()
+    }
+
+    /// Counts `len` bytes of [`spare`](Self::spare) as written.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::NoRoom`] if the buffer has fewer bytes left.
+    pub fn advance(&mut self, len: usize) -> Result<(), EncodeError> {
+        if len > self.spare().len() {
+            return Err(EncodeError::NoRoom);
+        }
+        self.len = self.len.wrapping_add(len);
+        Ok(())
+    }
+
+    /// Number of bytes written.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing was written yet.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// Length of a packet with fixed header, or why there cannot be such a packet.
+pub(crate) fn packet_len(remaining_length: usize) -> Result<usize, EncodeError> {
+    if remaining_length > MAX_REMAINING_LENGTH as usize {
+        return Err(EncodeError::TooLong);
+    }
+    Ok(FixedHeader::len_of(remaining_length).wrapping_add(remaining_length))
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "masked to seven bits")]
+const fn low_bits(value: u32) -> u8 {
+    (value & 0x7f) as u8
+}

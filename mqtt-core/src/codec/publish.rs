@@ -217,7 +217,7 @@ impl<'a> PublishHead<'a> {
         if self.packet_identifier.is_some() != is_acknowledged || self.dup && !is_acknowledged {
             return Err(EncodeError::InvalidValue);
         }
-        if self.topic.is_empty() && !has_alias(&self.properties, version) {
+        if self.topic.is_empty() && !has_alias(self.properties, version) {
             return Err(EncodeError::InvalidValue);
         }
         Ok(())
@@ -233,7 +233,7 @@ impl<'a> PublishHead<'a> {
             _ => Some(reader.packet_identifier()?),
         };
         let properties = Properties::read(reader, version, Place::Publish)?;
-        if topic.is_empty() && !has_alias(&properties, version) {
+        if topic.is_empty() && !has_alias(properties, version) {
             return Err(DecodeError::TopicEmpty);
         }
         Ok(Self {
@@ -249,6 +249,6 @@ impl<'a> PublishHead<'a> {
 }
 
 /// MQTT 5 §3.3.2.1: a topic alias stands for the empty topic.
-fn has_alias(properties: &Properties<'_>, version: Version) -> bool {
+fn has_alias(properties: Properties<'_>, version: Version) -> bool {
     version.is_v5() && properties.topic_alias().is_some()
 }

@@ -40,6 +40,7 @@ impl<'a> SubAck<'a> {
     }
 
     /// What became of each filter, in the order of the SUBSCRIBE.
+    #[must_use]
     pub fn codes(&self) -> impl ExactSizeIterator<Item = Result<QoS, ReasonCode>> + use<'a> {
         self.codes
             .iter()
@@ -60,11 +61,10 @@ impl<'a> SubAck<'a> {
     /// cannot have, errors of the properties, [`EncodeError::TooLong`], [`EncodeError::NoRoom`].
     pub fn encode(&self, version: Version, out: &mut [u8]) -> Result<usize, EncodeError> {
         check_suback(self.codes, version).map_err(encode_error)?;
-        let properties = &self.properties;
         encode(
             PacketType::SubAck,
             self.packet_identifier,
-            properties,
+            self.properties,
             self.codes,
             version,
             out,
@@ -98,6 +98,7 @@ impl<'a> UnsubAck<'a> {
     }
 
     /// What became of each filter, in the order of the UNSUBSCRIBE; empty in 3.1.1.
+    #[must_use]
     pub fn codes(&self) -> impl ExactSizeIterator<Item = ReasonCode> + use<'a> {
         self.codes.iter().map(|code| ReasonCode(*code))
     }
@@ -117,11 +118,10 @@ impl<'a> UnsubAck<'a> {
     pub fn encode(&self, version: Version, out: &mut [u8]) -> Result<usize, EncodeError> {
         let codes = if version.is_v5() { self.codes } else { &[] };
         check_unsuback(codes, version).map_err(encode_error)?;
-        let properties = &self.properties;
         encode(
             PacketType::UnsubAck,
             self.packet_identifier,
-            properties,
+            self.properties,
             codes,
             version,
             out,
@@ -145,7 +145,7 @@ impl<'a> UnsubAck<'a> {
 fn encode(
     packet_type: PacketType,
     packet_identifier: PacketIdentifier,
-    properties: &Properties<'_>,
+    properties: Properties<'_>,
     codes: &[u8],
     version: Version,
     out: &mut [u8],

@@ -89,11 +89,13 @@ const fn skip_plain(bytes: &[u8]) -> &[u8] {
 /// Whether all eight bytes are ASCII, none of them zero, `+` or `#`.
 #[cfg(target_pointer_width = "64")]
 const fn is_plain(word: u64) -> bool {
-    const ONES: u64 = u64::MAX / 0xff;
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const PLUS: u64 = u64::from_ne_bytes([b'+'; 8]);
+    const HASH: u64 = u64::from_ne_bytes([b'#'; 8]);
     // A zero byte borrows from its neighbour and leaves the high bit set. Of the bytes below 0x80 no
     // other does, unless a zero stands before it, and then the word is refused anyway.
     let zero = word.wrapping_sub(ONES);
-    let plus = (word ^ (ONES * b'+' as u64)).wrapping_sub(ONES);
-    let hash = (word ^ (ONES * b'#' as u64)).wrapping_sub(ONES);
+    let plus = (word ^ PLUS).wrapping_sub(ONES);
+    let hash = (word ^ HASH).wrapping_sub(ONES);
     (word | zero | plus | hash) & (ONES << 7) == 0
 }

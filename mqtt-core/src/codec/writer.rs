@@ -1,7 +1,7 @@
 use super::{EncodeError, FixedHeader};
 
 /// The largest remaining length, and the largest variable byte integer: 268,435,455.
-pub const MAX_REMAINING_LENGTH: u32 = 0x0fff_ffff;
+pub(crate) const MAX_REMAINING_LENGTH: u32 = 0x0fff_ffff;
 
 /// A cursor over the buffer that a packet is written into.
 #[derive(Debug)]

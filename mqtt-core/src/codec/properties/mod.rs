@@ -238,23 +238,23 @@ impl<'a> Properties<'a> {
         UserProperties(self.raw())
     }
 
-    fn integer(&self, id: u8) -> Option<u32> {
+    fn integer(self, id: u8) -> Option<u32> {
         self.find(id).map(|raw| raw.integer)
     }
 
-    fn two_byte_integer(&self, id: u8) -> Option<u16> {
+    fn two_byte_integer(self, id: u8) -> Option<u16> {
         self.integer(id).and_then(|value| u16::try_from(value).ok())
     }
 
-    fn boolean(&self, id: u8) -> Option<bool> {
+    fn boolean(self, id: u8) -> Option<bool> {
         self.integer(id).map(|value| value != 0)
     }
 
-    fn data(&self, id: u8) -> Option<&'a [u8]> {
+    fn data(self, id: u8) -> Option<&'a [u8]> {
         self.find(id).map(|raw| raw.bytes)
     }
 
-    fn text(&self, id: u8) -> Option<&'a str> {
+    fn text(self, id: u8) -> Option<&'a str> {
         self.data(id).map(text::as_str)
     }
 }
@@ -315,15 +315,15 @@ impl<'a> Properties<'a> {
         self.find(0x15).is_some()
     }
 
-    fn topic(&self, id: u8) -> Option<TopicName<'a>> {
+    fn topic(self, id: u8) -> Option<TopicName<'a>> {
         self.data(id).map(TopicName::from_checked)
     }
 
-    fn find(&self, id: u8) -> Option<Raw<'a>> {
+    fn find(self, id: u8) -> Option<Raw<'a>> {
         self.raw().find(|raw| raw.id == id)
     }
 
-    fn raw(&self) -> raw::Iter<'a> {
+    fn raw(self) -> raw::Iter<'a> {
         raw::Iter::new(self.source)
     }
 }

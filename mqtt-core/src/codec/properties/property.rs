@@ -113,16 +113,16 @@ impl<'a> Property<'a> {
             | Self::SubscriptionIdentifierAvailable(value)
             | Self::SharedSubscriptionAvailable(value) => raw.integer = value.into(),
             Self::ServerKeepAlive(value) | Self::TopicAliasMaximum(value) => {
-                raw.integer = value.into()
+                raw.integer = value.into();
             }
             Self::ReceiveMaximum(value) | Self::TopicAlias(value) => {
-                raw.integer = value.get().into()
+                raw.integer = value.get().into();
             }
             Self::MessageExpiryInterval(value)
             | Self::SessionExpiryInterval(value)
             | Self::WillDelayInterval(value) => raw.integer = value,
             Self::SubscriptionIdentifier(value) | Self::MaximumPacketSize(value) => {
-                raw.integer = value.get()
+                raw.integer = value.get();
             }
             Self::MaximumQoS(value) => raw.integer = value as u32,
             Self::ContentType(value)

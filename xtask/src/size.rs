@@ -163,7 +163,7 @@ fn build(workspace: &Workspace, target: &str, job: &Job) -> Result<PathBuf> {
     let target_dir = workspace.target_dir.join("size");
     read(
         cargo()
-            .args(["build", "--release", "--locked"])
+            .args(["build", "--release"])
             .args(["--manifest-path", "tests/size/Cargo.toml"])
             .args(["--target", target, "--bin", job.bin])
             .args(["--features", job.features])

@@ -9,7 +9,7 @@ use super::{Task, WINDOW};
 use crate::packets::{PAYLOAD, TOPIC};
 
 /// Requests between the publishing task and the event loop.
-const CHANNEL: usize = 1_000;
+const CHANNEL: usize = 100;
 
 /// Returns the round trips of [`Task::RoundTrip`].
 pub(crate) fn run(task: Task, port: u16, count: u32) -> Result<Vec<Duration>> {

@@ -9,6 +9,9 @@
     reason = "a test peer tells what it missed by a panic"
 )]
 
+pub mod bad_packet;
 pub mod certificates;
 pub mod hex;
 pub mod mosquitto;
+pub mod peer;
+pub mod probe;

@@ -59,7 +59,7 @@ impl Steps {
         if self.only.as_ref().is_some_and(|text| !name.contains(text)) {
             return Ok(());
         }
-        print!("{name:<52}");
+        print!("{name:<62}");
         stdout().flush()?;
         let start = Instant::now();
         let outcome = step();

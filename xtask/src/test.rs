@@ -9,6 +9,9 @@ use crate::{codec, install, size};
 /// Feature sets of mqtt-core that firmware is built with.
 const DEVICE_FEATURES: [&str; 5] = ["", "v5", "client", "client,v5", "client,v5,defmt,log"];
 
+/// A workspace of its own.
+const SIZE_JOBS: [&str; 2] = ["--manifest-path", "tests/size/Cargo.toml"];
+
 /// Runs every step, or those whose name contains `only`.
 pub(crate) fn run(keep_going: bool, only: Option<String>) -> Result<()> {
     if only.is_none() {
@@ -28,26 +31,29 @@ pub(crate) fn run(keep_going: bool, only: Option<String>) -> Result<()> {
 
 fn lints(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
     steps.command("format", cargo().args(["fmt", "--all", "--check"]))?;
-    let size_jobs = ["--manifest-path", "tests/size/Cargo.toml"];
-    steps.command(
-        "format: size jobs",
-        cargo().args(["fmt", "--check"]).args(size_jobs),
-    )?;
-    for features in feature_sets(workspace) {
-        let name = format!("clippy: mqtt-core [{features}]");
-        let arguments = ["-p", "mqtt-core", "--all-targets", "--features", &features];
-        clippy(steps, &name, &arguments)?;
+    let mut size_jobs = cargo();
+    size_jobs.args(["fmt", "--check"]).args(SIZE_JOBS);
+    steps.command("format: size jobs", &mut size_jobs)?;
+    for package in ["mqtt-core", "mqtt-std"] {
+        for features in workspace.feature_sets(package)? {
+            let name = format!("clippy: {package} [{features}]");
+            let targets = ["--no-default-features", "--all-targets"];
+            let features = ["-p", package, "--features", &features];
+            clippy(steps, &name, &[&targets[..], &features].concat())?;
+        }
     }
     for features in ["", "client,v5"] {
         let name = format!("clippy: mqtt-core [{features}] on a device");
-        let package = ["-p", "mqtt-core", "--features", features];
         let target = ["--target", DEVICE_TARGETS[0]];
-        clippy(
-            steps,
-            &name,
-            &[package, [target[0], target[1], "--lib", "-q"]].concat(),
-        )?;
+        let features = ["-p", "mqtt-core", "--features", features];
+        clippy(steps, &name, &[&target[..], &features].concat())?;
     }
+    let target = ["--target", DEVICE_TARGETS[0], "--features", "client,v5"];
+    clippy(
+        steps,
+        "clippy: size jobs",
+        &[&SIZE_JOBS[..], &target].concat(),
+    )?;
     let everything = ["--workspace", "--all-targets", "--all-features"];
     clippy(steps, "clippy: workspace", &everything)
 }
@@ -59,7 +65,7 @@ fn clippy(steps: &mut Steps, name: &str, arguments: &[&str]) -> Result<()> {
 }
 
 fn tests(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
-    for features in feature_sets(workspace) {
+    for features in workspace.feature_sets("mqtt-core")? {
         let name = format!("test: mqtt-core [{features}]");
         let arguments = ["test", "-p", "mqtt-core", "--features", &features];
         steps.command(&name, cargo().args(arguments))?;
@@ -97,15 +103,4 @@ fn device_build(
 ) -> Result<()> {
     let package = ["build", "-p", package, "--features", features];
     steps.command(name, cargo().args(package).args(["--target", target]))
-}
-
-/// No feature, each alone, and all together.
-fn feature_sets(workspace: &Workspace) -> Vec<String> {
-    let each = workspace.core_features.iter().cloned();
-    let all = workspace.core_features.join(",");
-    [String::new()]
-        .into_iter()
-        .chain(each)
-        .chain([all])
-        .collect()
 }

@@ -51,8 +51,7 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
 pub(crate) struct Workspace {
     /// Build output; may lie outside the root.
     pub(crate) target_dir: PathBuf,
-    /// Features of mqtt-core, without `default`.
-    pub(crate) core_features: Vec<String>,
+    metadata: Value,
 }
 
 impl Workspace {
@@ -65,24 +64,24 @@ impl Workspace {
             .into();
         Ok(Self {
             target_dir,
-            core_features: features_of(&metadata, "mqtt-core")?,
+            metadata,
         })
     }
-}
 
-fn features_of(metadata: &Value, package: &str) -> Result<Vec<String>> {
-    let features = metadata["packages"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .find(|candidate| candidate["name"] == package)
-        .and_then(|package| package["features"].as_object())
-        .with_context(|| format!("package {package} in cargo metadata"))?;
-    Ok(features
-        .keys()
-        .filter(|&name| name != "default")
-        .cloned()
-        .collect())
+    /// What to build a package with: no feature, each alone, all together.
+    pub(crate) fn feature_sets(&self, package: &str) -> Result<Vec<String>> {
+        let features = self.metadata["packages"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|candidate| candidate["name"] == package)
+            .and_then(|package| package["features"].as_object())
+            .with_context(|| format!("package {package} in cargo metadata"))?;
+        let names = features.keys().filter(|&name| name != "default");
+        let each: Vec<_> = names.cloned().collect();
+        let all = each.join(",");
+        Ok([vec![String::new()], each, vec![all]].concat())
+    }
 }
 
 /// One of rustup's LLVM tools, as `llvm-objdump`.

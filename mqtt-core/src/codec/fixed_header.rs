@@ -58,6 +58,7 @@ impl FixedHeader {
     /// Malformed: [`DecodeError::PacketType`], [`DecodeError::ReservedBits`], [`DecodeError::QoS`],
     /// [`DecodeError::Dup`], [`DecodeError::VariableByteInteger`] (the shortest form is required in both
     /// versions).
+    #[inline]
     pub fn decode(bytes: &[u8], version: Version) -> Result<Option<(Self, usize)>, DecodeError> {
         let mut reader = Reader::new(bytes);
         let Ok(packet_type_and_flags) = reader.u8() else {
@@ -138,6 +139,7 @@ pub(crate) const fn variable_byte_integer_len(value: usize) -> usize {
     }
 }
 
+#[inline]
 const fn check_first_byte(byte: u8, version: Version) -> Result<(), DecodeError> {
     let flags = byte & 0x0f;
     match byte >> 4 {

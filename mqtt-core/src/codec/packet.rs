@@ -92,28 +92,25 @@ impl<'a> Packet<'a> {
     ) -> Result<Self, DecodeError> {
         let body = checked(header, body)?;
         let packet_type = header.packet_type();
-        Ok(match packet_type {
-            PacketType::ConnAck => Self::ConnAck(ConnAck::decode(body, version)?),
-            PacketType::Publish => Self::Publish(Publish::decode(header, body, version)?),
-            PacketType::PubAck => Self::PubAck(Ack::decode(packet_type, body, version)?),
-            PacketType::PubRec => Self::PubRec(Ack::decode(packet_type, body, version)?),
-            PacketType::PubRel => Self::PubRel(Ack::decode(packet_type, body, version)?),
-            PacketType::PubComp => Self::PubComp(Ack::decode(packet_type, body, version)?),
-            PacketType::SubAck => Self::SubAck(SubAck::decode(body, version)?),
-            PacketType::UnsubAck => Self::UnsubAck(UnsubAck::decode(body, version)?),
-            PacketType::PingResp => {
-                empty(header, body)?;
-                Self::PingResp
-            }
+        match packet_type {
+            PacketType::ConnAck => ConnAck::decode(body, version).map(Self::ConnAck),
+            PacketType::Publish => Publish::decode(header, body, version).map(Self::Publish),
+            PacketType::PubAck => Ack::decode(packet_type, body, version).map(Self::PubAck),
+            PacketType::PubRec => Ack::decode(packet_type, body, version).map(Self::PubRec),
+            PacketType::PubRel => Ack::decode(packet_type, body, version).map(Self::PubRel),
+            PacketType::PubComp => Ack::decode(packet_type, body, version).map(Self::PubComp),
+            PacketType::SubAck => SubAck::decode(body, version).map(Self::SubAck),
+            PacketType::UnsubAck => UnsubAck::decode(body, version).map(Self::UnsubAck),
+            PacketType::PingResp => empty(header, body).map(|()| Self::PingResp),
             PacketType::Disconnect => {
-                Self::Disconnect(Disconnect::decode_from_server(body, version)?)
+                Disconnect::decode_from_server(body, version).map(Self::Disconnect)
             }
             #[cfg(feature = "v5")]
-            PacketType::Auth => Self::Auth(Auth::decode_from_server(body, version)?),
+            PacketType::Auth => Auth::decode_from_server(body, version).map(Self::Auth),
             #[cfg(not(feature = "v5"))]
-            PacketType::Auth => return Err(DecodeError::PacketType),
-            _ => return Err(DecodeError::WrongDirection),
-        })
+            PacketType::Auth => Err(DecodeError::PacketType),
+            _ => Err(DecodeError::WrongDirection),
+        }
     }
 
     /// Writes the packet, and says how long it is. This links the encoders of all packets; a device

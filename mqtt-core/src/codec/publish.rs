@@ -1,5 +1,4 @@
 use super::properties::Place;
-use super::writer::packet_len;
 use super::{
     DecodeError, EncodeError, FixedHeader, PacketIdentifier, PacketType, Properties, QoS, Reader,
     TopicName, Version, Writer,
@@ -60,32 +59,18 @@ impl<'a> Publish<'a> {
         }
     }
 
-    /// The message without its payload.
-    ///
-    /// # Errors
-    ///
-    /// [`EncodeError::TooLong`] for a payload above 4 GiB.
-    #[inline]
-    pub fn head(&self) -> Result<PublishHead<'a>, EncodeError> {
-        Ok(PublishHead {
-            dup: self.dup,
-            qos: self.qos,
-            retain: self.retain,
-            topic: self.topic,
-            packet_identifier: self.packet_identifier,
-            properties: self.properties,
-            payload_len: u32::try_from(self.payload.len()).map_err(|_| EncodeError::TooLong)?,
-        })
-    }
-
     /// Writes the packet, and says how long it is.
     ///
     /// # Errors
     ///
     /// As [`PublishHead::encode`].
     pub fn encode(&self, version: Version, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let flags = flags(self.dup, self.qos, self.retain);
+        let identifier = self.packet_identifier;
+        let properties = &self.properties;
+        let variable_header = VariableHeader::new(flags, self.topic, identifier, properties);
         let mut writer = Writer::new(out);
-        self.head()?.write(version, &mut writer)?;
+        variable_header.write_with_fixed_header(self.payload.len(), version, &mut writer)?;
         writer.bytes(self.payload)?;
         Ok(writer.len())
     }
@@ -150,8 +135,10 @@ impl<'a> PublishHead<'a> {
     /// empty topic without alias; [`EncodeError::TooLong`] if the packet is above 268,435,455 bytes;
     /// errors of the properties; [`EncodeError::NoRoom`].
     pub fn encode(&self, version: Version, out: &mut [u8]) -> Result<usize, EncodeError> {
+        let payload_len = usize::try_from(self.payload_len).unwrap_or(usize::MAX);
         let mut writer = Writer::new(out);
-        self.write(version, &mut writer)?;
+        self.variable_header()
+            .write_with_fixed_header(payload_len, version, &mut writer)?;
         Ok(writer.len())
     }
 
@@ -162,12 +149,97 @@ impl<'a> PublishHead<'a> {
     /// # Errors
     ///
     /// As [`encode`](Self::encode).
-    #[inline]
     pub fn write_variable_header(
         &self,
         version: Version,
         writer: &mut Writer<'_>,
     ) -> Result<(), EncodeError> {
+        self.variable_header().write(version, writer)
+    }
+
+    /// Type and flags as they stand in the fixed header.
+    #[must_use]
+    pub const fn first_byte(&self) -> u8 {
+        PacketType::Publish.first_byte() | flags(self.dup, self.qos, self.retain)
+    }
+
+    /// Length of topic, packet identifier and properties in bytes.
+    #[must_use]
+    pub fn variable_header_len(&self, version: Version) -> usize {
+        self.variable_header().len(version)
+    }
+
+    #[inline]
+    const fn variable_header(&self) -> VariableHeader<'_, 'a> {
+        let flags = flags(self.dup, self.qos, self.retain);
+        VariableHeader::new(flags, self.topic, self.packet_identifier, &self.properties)
+    }
+
+    /// Leaves `payload_len` to the caller.
+    #[inline]
+    fn read(flags: u8, reader: &mut Reader<'a>, version: Version) -> Result<Self, DecodeError> {
+        let qos = QoS::from_u8((flags & QOS_MASK) >> QOS_SHIFT).ok_or(DecodeError::QoS)?;
+        let topic = TopicName::read(reader)?;
+        let packet_identifier = match qos {
+            QoS::AtMostOnce => None,
+            _ => Some(reader.packet_identifier()?),
+        };
+        let properties = Properties::read(reader, version, Place::Publish)?;
+        if topic.is_empty() && !has_alias(properties, version) {
+            return Err(DecodeError::TopicEmpty);
+        }
+        Ok(Self {
+            dup: flags & DUP != 0,
+            qos,
+            retain: flags & RETAIN != 0,
+            topic,
+            packet_identifier,
+            properties,
+            payload_len: 0,
+        })
+    }
+}
+
+/// What [`Publish`] and [`PublishHead`] have in common when they are written. It borrows the properties,
+/// so that encoding copies nothing but bytes of the packet.
+#[derive(Clone, Copy)]
+struct VariableHeader<'h, 'a> {
+    flags: u8,
+    topic: TopicName<'a>,
+    packet_identifier: Option<PacketIdentifier>,
+    properties: &'h Properties<'a>,
+}
+
+impl<'h, 'a> VariableHeader<'h, 'a> {
+    #[inline]
+    const fn new(
+        flags: u8,
+        topic: TopicName<'a>,
+        packet_identifier: Option<PacketIdentifier>,
+        properties: &'h Properties<'a>,
+    ) -> Self {
+        Self {
+            flags,
+            topic,
+            packet_identifier,
+            properties,
+        }
+    }
+
+    #[inline]
+    fn write_with_fixed_header(
+        self,
+        payload_len: usize,
+        version: Version,
+        writer: &mut Writer<'_>,
+    ) -> Result<(), EncodeError> {
+        let first = PacketType::Publish.first_byte() | self.flags;
+        writer.fixed_header(first, self.len(version).saturating_add(payload_len))?;
+        self.write(version, writer)
+    }
+
+    #[inline]
+    fn write(self, version: Version, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         self.check(version)?;
         writer.binary(self.topic.as_bytes())?;
         if let Some(packet_identifier) = self.packet_identifier {
@@ -176,20 +248,8 @@ impl<'a> PublishHead<'a> {
         self.properties.write(writer, version, Place::Publish)
     }
 
-    /// Type and flags as they stand in the fixed header.
-    #[must_use]
     #[inline]
-    pub const fn first_byte(&self) -> u8 {
-        PacketType::Publish.first_byte()
-            | (self.dup as u8) << 3
-            | (self.qos as u8) << 1
-            | self.retain as u8
-    }
-
-    /// Length of topic, packet identifier and properties in bytes.
-    #[must_use]
-    #[inline]
-    pub fn variable_header_len(&self, version: Version) -> usize {
+    fn len(self, version: Version) -> usize {
         let identifier = if self.packet_identifier.is_some() {
             2
         } else {
@@ -201,54 +261,32 @@ impl<'a> PublishHead<'a> {
     }
 
     #[inline]
-    fn write(&self, version: Version, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        let payload_len = usize::try_from(self.payload_len).unwrap_or(usize::MAX);
-        let remaining_length = self
-            .variable_header_len(version)
-            .saturating_add(payload_len);
-        packet_len(remaining_length)?;
-        writer.fixed_header(self.first_byte(), remaining_length)?;
-        self.write_variable_header(version, writer)
-    }
-
-    #[inline]
-    fn check(&self, version: Version) -> Result<(), EncodeError> {
-        let is_acknowledged = self.qos != QoS::AtMostOnce;
-        if self.packet_identifier.is_some() != is_acknowledged || self.dup && !is_acknowledged {
+    fn check(self, version: Version) -> Result<(), EncodeError> {
+        let is_acknowledged = self.flags & QOS_MASK != 0;
+        let is_repeated = self.flags & DUP != 0;
+        if self.packet_identifier.is_some() != is_acknowledged || is_repeated && !is_acknowledged {
             return Err(EncodeError::InvalidValue);
         }
-        if self.topic.is_empty() && !has_alias(self.properties, version) {
+        if self.topic.is_empty() && !has_alias(*self.properties, version) {
             return Err(EncodeError::InvalidValue);
         }
         Ok(())
     }
+}
 
-    /// Leaves `payload_len` to the caller.
-    #[inline]
-    fn read(flags: u8, reader: &mut Reader<'a>, version: Version) -> Result<Self, DecodeError> {
-        let qos = QoS::from_u8(flags >> 1 & 3).ok_or(DecodeError::QoS)?;
-        let topic = TopicName::read(reader)?;
-        let packet_identifier = match qos {
-            QoS::AtMostOnce => None,
-            _ => Some(reader.packet_identifier()?),
-        };
-        let properties = Properties::read(reader, version, Place::Publish)?;
-        if topic.is_empty() && !has_alias(properties, version) {
-            return Err(DecodeError::TopicEmpty);
-        }
-        Ok(Self {
-            dup: flags & 0x08 != 0,
-            qos,
-            retain: flags & 0x01 != 0,
-            topic,
-            packet_identifier,
-            properties,
-            payload_len: 0,
-        })
-    }
+const DUP: u8 = 0x08;
+const QOS_MASK: u8 = 0x06;
+const QOS_SHIFT: u8 = 1;
+const RETAIN: u8 = 0x01;
+
+/// MQTT 3.1.1 §3.3.1.
+const fn flags(dup: bool, qos: QoS, retain: bool) -> u8 {
+    let dup = if dup { DUP } else { 0 };
+    dup | (qos as u8) << QOS_SHIFT | retain as u8
 }
 
 /// MQTT 5 §3.3.2.1: a topic alias stands for the empty topic.
+#[inline]
 fn has_alias(properties: Properties<'_>, version: Version) -> bool {
     version.is_v5() && properties.topic_alias().is_some()
 }

@@ -3,18 +3,23 @@ use super::{EncodeError, FixedHeader};
 /// The largest remaining length, and the largest variable byte integer: 268,435,455.
 pub(crate) const MAX_REMAINING_LENGTH: u32 = 0x0fff_ffff;
 
-/// A cursor over the buffer that a packet is written into.
+/// A cursor over the buffer that a packet is written into. A write that fails leaves nothing behind.
 #[derive(Debug)]
 pub struct Writer<'b> {
-    buffer: &'b mut [u8],
-    len: usize,
+    spare: &'b mut [u8],
+    capacity: usize,
 }
 
 impl<'b> Writer<'b> {
     /// A cursor at the start of `buffer`.
     #[must_use]
+    #[inline]
     pub const fn new(buffer: &'b mut [u8]) -> Self {
-        Self { buffer, len: 0 }
+        let capacity = buffer.len();
+        Self {
+            spare: buffer,
+            capacity,
+        }
     }
 
     /// Writes bytes as they are.
@@ -24,11 +29,14 @@ impl<'b> Writer<'b> {
     /// [`EncodeError::NoRoom`] if the buffer is full.
     #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        let Some((head, _)) = self.spare().split_at_mut_checked(bytes.len()) else {
+        if bytes.len() > self.spare.len() {
             return Err(EncodeError::NoRoom);
-        };
-        head.copy_from_slice(bytes);
-        self.len = self.len.wrapping_add(bytes.len());
+        }
+        let spare = core::mem::take(&mut self.spare);
+        if let Some((head, rest)) = spare.split_at_mut_checked(bytes.len()) {
+            head.copy_from_slice(bytes);
+            self.spare = rest;
+        }
         Ok(())
     }
 
@@ -116,27 +124,10 @@ impl<'b> Writer<'b> {
         self.variable_byte_integer(remaining_length)
     }
 
-    /// Overwrites bytes written before, `at` bytes from the start.
-    ///
-    /// # Errors
-    ///
-    /// [`EncodeError::NoRoom`] if the bytes would reach past what was written.
-    pub fn patch(&mut self, at: usize, bytes: &[u8]) -> Result<(), EncodeError> {
-        let written = self.buffer.get_mut(..self.len);
-        let Some((head, _)) = written
-            .and_then(|written| written.get_mut(at..))
-            .and_then(|tail| tail.split_at_mut_checked(bytes.len()))
-        else {
-            return Err(EncodeError::NoRoom);
-        };
-        head.copy_from_slice(bytes);
-        Ok(())
-    }
-
     /// The part of the buffer that is still free, for a caller that fills it itself.
     #[inline]
-    pub fn spare(&mut self) -> &mut [u8] {
-        self.buffer.get_mut(self.len..).unwrap_or_default()
+    pub const fn spare(&mut self) -> &mut [u8] {
+        self.spare
     }
 
     /// Counts `len` bytes of [`spare`](Self::spare) as written.
@@ -145,23 +136,25 @@ impl<'b> Writer<'b> {
     ///
     /// [`EncodeError::NoRoom`] if the buffer has fewer bytes left.
     pub fn advance(&mut self, len: usize) -> Result<(), EncodeError> {
-        if len > self.spare().len() {
+        if len > self.spare.len() {
             return Err(EncodeError::NoRoom);
         }
-        self.len = self.len.wrapping_add(len);
+        let spare = core::mem::take(&mut self.spare);
+        self.spare = spare.get_mut(len..).unwrap_or_default();
         Ok(())
     }
 
     /// Number of bytes written.
     #[must_use]
+    #[inline]
     pub const fn len(&self) -> usize {
-        self.len
+        self.capacity.wrapping_sub(self.spare.len())
     }
 
     /// Whether nothing was written yet.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 }
 

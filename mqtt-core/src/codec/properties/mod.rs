@@ -275,12 +275,13 @@ impl<'a> Properties<'a> {
     }
 
     /// Length on the wire with the property length before them.
+    #[inline]
     pub(crate) fn section_len(&self, version: Version) -> usize {
-        if !version.is_v5() {
-            return 0;
+        if version.is_v5() {
+            raw::section_len(self.source)
+        } else {
+            0
         }
-        let len = raw::encoded_len(self.source);
-        super::fixed_header::variable_byte_integer_len(len).saturating_add(len)
     }
 
     #[inline]

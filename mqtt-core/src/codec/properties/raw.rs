@@ -94,7 +94,13 @@ pub(super) fn write(
     Ok(())
 }
 
-pub(super) fn encoded_len(source: Source<'_>) -> usize {
+/// Length with the property length in front.
+pub(super) fn section_len(source: Source<'_>) -> usize {
+    let len = encoded_len(source);
+    variable_byte_integer_len(len).saturating_add(len)
+}
+
+fn encoded_len(source: Source<'_>) -> usize {
     if let Source::Received(bytes) = source {
         return bytes.len();
     }

@@ -39,7 +39,7 @@ impl Steps {
     /// Runs a command with its output in a log file, which is printed when it fails.
     pub(crate) fn command(&mut self, name: &str, command: &mut Command) -> Result<()> {
         let log = self.log_dir.join(file_name(name));
-        self.call(name, || {
+        self.run(name, "", || {
             let file = File::create(&log)?;
             command.stdout(file.try_clone()?).stderr(file);
             let status = command
@@ -54,18 +54,28 @@ impl Steps {
         })
     }
 
-    /// Runs a function as a step.
+    /// Runs a function that prints a table.
     pub(crate) fn call(&mut self, name: &str, step: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.run(name, "\n", step)
+    }
+
+    /// `separator` stands between the name and what the step prints or, if nothing, its result.
+    fn run(
+        &mut self,
+        name: &str,
+        separator: &str,
+        step: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
         if self.only.as_ref().is_some_and(|text| !name.contains(text)) {
             return Ok(());
         }
-        print!("{name:<62}");
+        print!("{name:<62}{separator}");
         stdout().flush()?;
         let start = Instant::now();
         let outcome = step();
         let took = start.elapsed();
         let verdict = if outcome.is_ok() { "ok" } else { "FAILED" };
-        println!("{verdict:>8}{:>9.1} s", took.as_secs_f32());
+        println!("{verdict:>6}{:>9.1} s", took.as_secs_f32());
         self.done.push(Step {
             name: name.to_owned(),
             took,

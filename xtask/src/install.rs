@@ -21,7 +21,8 @@ const PROGRAMS: [(&str, &str); 3] = [
 pub(crate) fn everything() -> Result<()> {
     targets()?;
     components()?;
-    programs(&PROGRAMS)
+    programs(&PROGRAMS)?;
+    cargo_deny()
 }
 
 /// Installs the programs that are missing, each given with its Debian package.
@@ -48,12 +49,24 @@ pub(crate) fn programs(wanted: &[(&str, &str)]) -> Result<()> {
     Ok(())
 }
 
-/// Installs cargo-deny when it is missing, which takes some minutes, and runs its checks that need no network.
+/// The checks of `deny.toml` that need no network.
+pub(crate) fn deny() -> Command {
+    let mut deny = cargo();
+    deny.args(["deny", "check", "bans", "licenses", "sources"]);
+    deny
+}
+
+/// Installs cargo-deny when it is missing, which takes some minutes, and runs its checks.
 pub(crate) fn cargo_deny_and_check() -> Result<()> {
-    if !is_in_path("cargo-deny") {
-        succeed(cargo().args(["install", "--locked", "cargo-deny"]))?;
+    cargo_deny()?;
+    succeed(&mut deny())
+}
+
+fn cargo_deny() -> Result<()> {
+    if read(cargo().args(["deny", "--version"])).is_ok() {
+        return Ok(());
     }
-    succeed(cargo().args(["deny", "check", "bans", "licenses", "sources"]))
+    succeed(cargo().args(["install", "-q", "--locked", "cargo-deny"]))
 }
 
 /// Whether the user could start this program; mosquitto lies where only root looks by itself.

@@ -24,6 +24,7 @@ pub(crate) fn run(keep_going: bool, only: Option<String>) -> Result<()> {
     tests(&mut steps, &workspace)?;
     documentation(&mut steps)?;
     devices(&mut steps)?;
+    steps.command("dependencies: licences and sources", &mut install::deny())?;
     steps.call("budgets: flash and RAM", size::print)?;
     steps.call("budgets: instructions per packet", codec::print)?;
     steps.finish()

@@ -57,7 +57,7 @@ pub(crate) fn deny() -> Command {
 }
 
 /// Installs cargo-deny when it is missing, which takes some minutes, and runs its checks.
-pub(crate) fn cargo_deny_and_check() -> Result<()> {
+pub(crate) fn check_dependencies() -> Result<()> {
     cargo_deny()?;
     succeed(&mut deny())
 }

@@ -60,6 +60,6 @@ fn run() -> Result<()> {
         Command::Test { keep_going, only } => test::run(keep_going, only),
         Command::Size => size::print(),
         Command::Bench { runs } => bench::run(runs),
-        Command::Deny => install::cargo_deny_and_check(),
+        Command::Deny => install::check_dependencies(),
     }
 }

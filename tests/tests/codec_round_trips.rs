@@ -195,7 +195,7 @@ proptest! {
         let codes: &[u8] = match version {
             Version::V5 => &[0x00, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a, 0x8c,
                 0x90, 0x95, 0x97, 0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9f],
-            _ => &[0, 1, 2, 3, 4, 5],
+            Version::V3_1_1 => &[0, 1, 2, 3, 4, 5],
         };
         let code = if session_present { 0 } else { *refusal.get(codes) };
         let connack = ConnAck { session_present, code: ReasonCode::new(code), properties: Properties::from(&own) };
@@ -286,7 +286,7 @@ proptest! {
                 pick(&[0x00, 0x01, 0x02, 0x80, 0x83, 0x87, 0x8f, 0x91, 0x97, 0x9e, 0xa1, 0xa2]),
                 pick(&[0x00, 0x11, 0x80, 0x83, 0x87, 0x8f, 0x91]),
             ),
-            _ => (pick(&[0, 1, 2, 0x80]), Vec::new()),
+            Version::V3_1_1 => (pick(&[0, 1, 2, 0x80]), Vec::new()),
         };
         let mut suback = SubAck::new(identifier, &subscribed);
         suback.properties = Properties::from(&own);
@@ -397,7 +397,7 @@ fn round_trip(packet: Packet<'_>, version: Version) -> Vec<u8> {
     bytes.truncate(len);
     let expected = match version {
         Version::V5 => packet,
-        _ => without_properties(packet),
+        Version::V3_1_1 => without_properties(packet),
     };
     assert_eq!(read(&bytes, version), Ok(Some(expected)));
     bytes

@@ -99,3 +99,62 @@ const fn is_plain(word: u64) -> bool {
     let hash = (word ^ HASH).wrapping_sub(ONES);
     (word | zero | plus | hash) & (ONES << 7) == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use std::format;
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn expected(bytes: &[u8]) -> Text {
+        match core::str::from_utf8(bytes) {
+            Ok(text) if text.contains('\0') => Text::Invalid,
+            Ok(text) if text.contains(['+', '#']) => Text::Wildcard,
+            Ok(_) => Text::Plain,
+            Err(_) => Text::Invalid,
+        }
+    }
+
+    #[test]
+    fn every_character_is_classified_as_the_standard_library_does() {
+        for character in '\0'..=char::MAX {
+            let mut buffer = [0; 4];
+            let bytes = character.encode_utf8(&mut buffer).as_bytes();
+            assert_eq!(classify(bytes), expected(bytes), "{character:?}");
+        }
+    }
+
+    #[test]
+    fn sequences_at_the_edges_of_utf8_are_classified_as_the_standard_library_does() {
+        let edges = [
+            0x00, 0x2b, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0,
+            0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xf8, 0xff,
+        ];
+        for first in 0..=0xff {
+            for second in edges {
+                for third in edges {
+                    for fourth in edges {
+                        let bytes = [first, second, third, fourth];
+                        for len in 1..=4 {
+                            assert_eq!(classify(&bytes[..len]), expected(&bytes[..len]));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_special_byte_is_seen_at_every_place_of_every_length() {
+        for len in 1..40 {
+            for at in 0..len {
+                for special in [0, b'+', b'#', 0x80, 0xff, b'*', b'$', 1, 0x7f] {
+                    let mut bytes: Vec<u8> = format!("{:/<len$}", "").into_bytes();
+                    bytes[at] = special;
+                    assert_eq!(classify(&bytes), expected(&bytes), "{bytes:?}");
+                }
+            }
+        }
+    }
+}

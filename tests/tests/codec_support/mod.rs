@@ -1,6 +1,6 @@
 //! What the codec tests share: the vectors, and a packet in the words that the vectors use.
 
-use mqtt_core::codec::{Packet, Properties, Property, Publish, Version, Will};
+use mqtt_core::codec::{Packet, PacketIdentifier, Properties, Property, Publish, Version, Will};
 use serde_json::{Map, Value, json};
 
 pub fn good_packets() -> Vec<Value> {
@@ -38,7 +38,11 @@ pub fn unhex(hex: &str) -> Vec<u8> {
 }
 
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap();
+    let digits = bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+    digits.collect()
 }
 
 /// The packet as the vectors describe it.
@@ -184,7 +188,7 @@ fn describe_publish(publish: &Publish<'_>, version: Version) -> Value {
         "payload_hex": hex(publish.payload),
         "payload_len": publish.payload.len(),
         "qos": publish.qos as u8,
-        "packet_id": publish.packet_identifier.map(|identifier| identifier.get()),
+        "packet_id": publish.packet_identifier.map(PacketIdentifier::get),
         "dup": publish.dup,
         "retain": publish.retain,
     });

@@ -1,0 +1,165 @@
+//! What MQTT 5 adds to the codec.
+#![cfg(feature = "v5")]
+
+use core::num::{NonZeroU16, NonZeroU32};
+
+use mqtt_core::codec::{
+    Ack, Auth, ConnAck, Connect, Disconnect, EncodeError, FixedHeader, Packet, PacketIdentifier,
+    PacketType, Properties, Property, Publish, QoS, ReasonCode, Subscribe, Subscription,
+    TopicFilter, TopicName, Version,
+};
+
+const V3_1_1: Version = Version::V3_1_1;
+const V5: Version = Version::V5;
+
+#[test]
+fn getters_find_properties_from_a_list_and_from_the_wire() {
+    let list = [
+        Property::UserProperty("k", "1"),
+        Property::SubscriptionIdentifier(NonZeroU32::MIN),
+        Property::TopicAlias(NonZeroU16::new(9).unwrap()),
+        Property::ResponseTopic(topic("r/t")),
+        Property::CorrelationData(b"\x00\xff"),
+        Property::MessageExpiryInterval(60),
+        Property::PayloadFormatIndicator(true),
+        Property::ContentType("text/plain"),
+        Property::SubscriptionIdentifier(NonZeroU32::new(268_435_455).unwrap()),
+        Property::UserProperty("k", "2"),
+    ];
+    let publish = Publish {
+        properties: Properties::from(&list),
+        ..Publish::new(topic("a"), b"x")
+    };
+    let mut buffer = [0; 100];
+    let len = publish.encode(V5, &mut buffer).unwrap();
+    let header = FixedHeader::decode(&buffer, V5).unwrap().unwrap().0;
+    let Ok(Packet::Publish(received)) = Packet::decode(header, &buffer[2..len], V5) else {
+        panic!("not a PUBLISH");
+    };
+    for properties in [publish.properties, received.properties] {
+        assert!(properties.iter().eq(list));
+        assert_eq!(properties.topic_alias(), Some(9));
+        assert_eq!(properties.response_topic(), Some(topic("r/t")));
+        assert_eq!(properties.correlation_data(), Some(&b"\x00\xff"[..]));
+        assert_eq!(properties.message_expiry_interval(), Some(60));
+        assert_eq!(properties.payload_format_indicator(), Some(true));
+        assert_eq!(properties.content_type(), Some("text/plain"));
+        assert_eq!(properties.reason_string(), None);
+        assert!(properties.user_properties().eq([("k", "1"), ("k", "2")]));
+        assert!(properties.subscription_identifiers().eq([1, 268_435_455]));
+    }
+}
+
+#[test]
+fn encoders_refuse_properties_that_are_out_of_place() {
+    let alias = Property::TopicAlias(NonZeroU16::MIN);
+    let one = Property::SubscriptionIdentifier(NonZeroU32::MIN);
+    let above = Property::SubscriptionIdentifier(NonZeroU32::new(268_435_456).unwrap());
+    let publish = |list: &[Property<'_>]| {
+        let publish = Publish {
+            properties: Properties::from(list),
+            ..Publish::new(topic("a"), b"")
+        };
+        publish.encode(V5, &mut [0; 100]).map(drop)
+    };
+    assert_eq!(publish(&[alias, one, one]), Ok(()));
+    assert_eq!(publish(&[alias, alias]), Err(EncodeError::PropertyTwice));
+    assert_eq!(
+        publish(&[Property::ReasonString("no")]),
+        Err(EncodeError::PropertyNotAllowed)
+    );
+    assert_eq!(
+        publish(&[Property::ContentType("\0")]),
+        Err(EncodeError::InvalidValue)
+    );
+    assert_eq!(publish(&[above]), Err(EncodeError::TooLong));
+    let connack = ConnAck {
+        session_present: false,
+        code: ReasonCode::SUCCESS,
+        properties: Properties::from(&[Property::MaximumQoS(QoS::ExactlyOnce)]),
+    };
+    assert_eq!(
+        connack.encode(V5, &mut [0; 20]),
+        Err(EncodeError::InvalidValue)
+    );
+    let connect = Connect {
+        properties: Properties::from(&[Property::AuthenticationData(b"x")]),
+        ..Connect::new("")
+    };
+    assert_eq!(
+        connect.encode(V5, &mut [0; 40]),
+        Err(EncodeError::InvalidValue)
+    );
+}
+
+#[test]
+fn encoders_refuse_codes_that_the_packet_cannot_have() {
+    let ack = Ack {
+        code: ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
+        ..Ack::new(identifier(1))
+    };
+    let mut buffer = [0; 9];
+    assert_eq!(ack.encode(PacketType::PubComp, V5, &mut buffer), Ok(5));
+    assert_eq!(buffer[..5], [0x70, 3, 0, 1, 0x92]);
+    let refused = ack.encode(PacketType::PubAck, V5, &mut buffer);
+    assert_eq!(refused, Err(EncodeError::InvalidValue));
+    let disconnect = Disconnect {
+        code: ReasonCode::NOT_AUTHORIZED,
+        properties: Properties::NONE,
+    };
+    assert_eq!(disconnect.encode(V5, &mut buffer), Ok(4));
+    assert_eq!(disconnect.encode(V3_1_1, &mut buffer), Ok(2));
+    let disconnect = Disconnect {
+        code: ReasonCode::BANNED,
+        ..disconnect
+    };
+    assert_eq!(
+        disconnect.encode(V5, &mut buffer),
+        Err(EncodeError::InvalidValue)
+    );
+    let auth = Auth {
+        code: ReasonCode::CONTINUE_AUTHENTICATION,
+        properties: Properties::NONE,
+    };
+    assert_eq!(auth.encode(V5, &mut buffer), Err(EncodeError::InvalidValue));
+    assert_eq!(
+        auth.encode(V3_1_1, &mut buffer),
+        Err(EncodeError::PacketType)
+    );
+}
+
+#[test]
+fn no_local_is_refused_on_a_shared_subscription() {
+    let filter = TopicFilter::new("$share/g/a").unwrap();
+    let subscription = Subscription {
+        no_local: true,
+        ..Subscription::new(filter, QoS::AtMostOnce)
+    };
+    let subscriptions = [subscription];
+    let subscribe = Subscribe::new(identifier(1), &subscriptions);
+    assert_eq!(
+        subscribe.encode(V5, &mut [0; 40]),
+        Err(EncodeError::NoLocal)
+    );
+    // 3.1.1 has no such option, and writes none.
+    assert!(subscribe.encode(V3_1_1, &mut [0; 40]).is_ok());
+}
+
+#[test]
+fn properties_are_left_out_of_3_1_1() {
+    let publish = Publish {
+        properties: Properties::from(&[Property::ContentType("x")]),
+        ..Publish::new(topic("a"), b"x")
+    };
+    let mut buffer = [0; 20];
+    assert_eq!(publish.encode(V3_1_1, &mut buffer), Ok(6));
+    assert_eq!(publish.encode(V5, &mut buffer), Ok(11));
+}
+
+fn topic(name: &str) -> TopicName<'_> {
+    TopicName::new(name).unwrap()
+}
+
+fn identifier(value: u16) -> PacketIdentifier {
+    PacketIdentifier::new(value).unwrap()
+}

@@ -175,10 +175,10 @@ fn build(workspace: &Workspace, target: &str, job: &Job) -> Result<PathBuf> {
 
 impl Measured {
     fn new(image: Image, base: &Image) -> Option<Self> {
-        let buffers = image.size_of("BUFFERS").unwrap_or(0);
+        let ram = |image: &Image| image.ram.checked_sub(image.size_of("BUFFERS").unwrap_or(0));
         Some(Self {
             flash: image.flash.checked_sub(base.flash)?,
-            ram: image.ram.checked_sub(base.ram)?.checked_sub(buffers)?,
+            ram: ram(&image)?.checked_sub(ram(base)?)?,
             panic_branches: image.panic_branches.saturating_sub(base.panic_branches),
             image,
         })

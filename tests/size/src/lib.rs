@@ -23,3 +23,14 @@ macro_rules! fact {
         static $name: [u8; $value] = [0; $value];
     };
 }
+
+/// A `&'static mut [u8]` of [`stubs::BUFFER_LEN`] bytes in static memory. Each use in the source may run only once.
+#[macro_export]
+macro_rules! buffer {
+    () => {{
+        static mut BUFFER: [u8; $crate::stubs::BUFFER_LEN] = [0; $crate::stubs::BUFFER_LEN];
+        // SAFETY: the job runs once, and nothing else names this static.
+        let buffer: &'static mut [u8] = unsafe { &mut *core::ptr::addr_of_mut!(BUFFER) };
+        buffer
+    }};
+}

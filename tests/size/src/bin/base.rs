@@ -8,6 +8,9 @@ use core::pin::pin;
 use embedded_io_async::{Read as _, Write as _};
 use size_job::executor::spin;
 use size_job::stubs::{BUFFER_LEN, Transport, halt, is_stopped, now_ms, read, write};
+use size_job::{buffer, fact};
+
+fact!(SIZE_OF_BUFFERS, BUFFER_LEN);
 
 #[unsafe(no_mangle)]
 extern "C" fn start() -> ! {
@@ -16,12 +19,12 @@ extern "C" fn start() -> ! {
 }
 
 async fn echo() {
-    let mut buffer = [0; BUFFER_LEN];
+    let buffer = buffer!();
     while !is_stopped() {
-        let len = read(&mut buffer);
+        let len = read(buffer);
         write(buffer.get(..len).unwrap_or_default());
-        let Ok(_) = Transport.read(&mut buffer).await;
-        let Ok(_) = Transport.write(&buffer).await;
+        let Ok(_) = Transport.read(buffer).await;
+        let Ok(_) = Transport.write(buffer).await;
         critical_section::with(|_| write(&now_ms().to_le_bytes()));
     }
 }

@@ -19,4 +19,15 @@
 #[cfg(test)]
 extern crate std;
 
+mod bytes;
 pub mod codec;
+mod publication;
+mod receive;
+pub mod session;
+mod time;
+
+pub use codec::{QoS, Version};
+pub use publication::{Json, Message, Publication, WrittenBy, write_json};
+pub use receive::{ReceiveBuffer, Received};
+pub use session::Session;
+pub use time::Instant;

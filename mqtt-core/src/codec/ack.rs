@@ -84,7 +84,7 @@ impl<'a> Ack<'a> {
                 return Err(DecodeError::ReasonCode);
             }
             if !reader.is_empty() {
-                ack.properties = Properties::read(&mut reader, version, Place::Ack)?;
+                ack.properties.read(&mut reader, version, Place::Ack)?;
             }
         }
         reader.finish()?;

@@ -59,7 +59,7 @@ impl<'a> Auth<'a> {
             if !is_code(auth.code) {
                 return Err(DecodeError::ReasonCode);
             }
-            auth.properties = Properties::read(&mut reader, version, Place::Auth)?;
+            auth.properties.read(&mut reader, version, Place::Auth)?;
             if !auth.properties.has_authentication_method() {
                 return Err(DecodeError::AuthenticationMethod);
             }

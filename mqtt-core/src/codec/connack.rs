@@ -64,7 +64,8 @@ impl<'a> ConnAck<'a> {
         }
         let session_present = flags == 1;
         check(session_present, code, version)?;
-        let properties = Properties::read(&mut reader, version, Place::ConnAck)?;
+        let mut properties = Properties::NONE;
+        properties.read(&mut reader, version, Place::ConnAck)?;
         reader.finish()?;
         Ok(Self {
             session_present,

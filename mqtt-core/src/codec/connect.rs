@@ -134,7 +134,8 @@ impl<'a> Connect<'a> {
         let flags = reader.u8()?;
         check_flags(flags, version)?;
         let keep_alive = reader.u16()?;
-        let properties = Properties::read(&mut reader, version, Place::Connect)?;
+        let mut properties = Properties::NONE;
+        properties.read(&mut reader, version, Place::Connect)?;
         let client_id = reader.str()?;
         if client_id.is_empty() && flags & CLEAN_SESSION == 0 && !version.is_v5() {
             return Err(DecodeError::ClientIdentifier);
@@ -217,7 +218,8 @@ impl<'a> Will<'a> {
     }
 
     fn read(reader: &mut Reader<'a>, flags: u8, version: Version) -> Result<Self, DecodeError> {
-        let properties = Properties::read(reader, version, Place::Will)?;
+        let mut properties = Properties::NONE;
+        properties.read(reader, version, Place::Will)?;
         let topic = TopicName::read(reader)?;
         if topic.is_empty() {
             return Err(DecodeError::TopicEmpty);

@@ -58,7 +58,9 @@ impl<'a> Disconnect<'a> {
                 return Err(DecodeError::ReasonCode);
             }
             if !reader.is_empty() {
-                disconnect.properties = Properties::read(&mut reader, version, Place::Disconnect)?;
+                disconnect
+                    .properties
+                    .read(&mut reader, version, Place::Disconnect)?;
             }
         }
         reader.finish()?;

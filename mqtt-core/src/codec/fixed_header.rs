@@ -141,21 +141,26 @@ pub(crate) const fn variable_byte_integer_len(value: usize) -> usize {
 
 #[inline]
 const fn check_first_byte(byte: u8, version: Version) -> Result<(), DecodeError> {
+    let packet_type = byte >> 4;
     let flags = byte & 0x0f;
-    match byte >> 4 {
-        0 => Err(DecodeError::PacketType),
-        15 if !version.is_v5() => Err(DecodeError::PacketType),
-        3 => check_publish_flags(flags),
-        packet_type if flags != required_flags(packet_type) => Err(DecodeError::ReservedBits),
-        _ => Ok(()),
+    if packet_type == 0 || packet_type == 15 && !version.is_v5() {
+        return Err(DecodeError::PacketType);
     }
+    if packet_type == PacketType::Publish as u8 {
+        return check_publish_flags(flags);
+    }
+    if flags != required_flags(packet_type) {
+        return Err(DecodeError::ReservedBits);
+    }
+    Ok(())
 }
 
 /// MQTT 3.1.1 §2.2.2: 0b0010 for PUBREL, SUBSCRIBE and UNSUBSCRIBE, else zero.
 const fn required_flags(packet_type: u8) -> u8 {
-    match packet_type {
-        6 | 8 | 10 => 2,
-        _ => 0,
+    if matches!(packet_type, 6 | 8 | 10) {
+        2
+    } else {
+        0
     }
 }
 

@@ -27,6 +27,8 @@ mod disconnect;
 mod error;
 mod fixed_header;
 mod packet;
+#[cfg(feature = "v5")]
+mod parts;
 mod properties;
 mod publish;
 mod qos;
@@ -48,6 +50,8 @@ pub use disconnect::Disconnect;
 pub use error::{DecodeError, EncodeError, Fault};
 pub use fixed_header::{FixedHeader, PacketType};
 pub use packet::{Packet, encode_ping_req};
+#[cfg(feature = "v5")]
+pub(crate) use parts::PublishParts;
 #[cfg(feature = "v5")]
 pub use properties::Property;
 pub use properties::{Properties, SubscriptionIdentifiers, UserProperties};

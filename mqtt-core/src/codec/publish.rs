@@ -105,7 +105,6 @@ impl<'a> PublishHead<'a> {
     ///
     /// What is wrong with the head, see [`DecodeError`]; [`DecodeError::Truncated`] if it is longer than
     /// the packet.
-    #[inline]
     pub fn decode(
         header: FixedHeader,
         prefix: &'a [u8],
@@ -184,7 +183,8 @@ impl<'a> PublishHead<'a> {
             QoS::AtMostOnce => None,
             _ => Some(reader.packet_identifier()?),
         };
-        let properties = Properties::read(reader, version, Place::Publish)?;
+        let mut properties = Properties::NONE;
+        properties.read(reader, version, Place::Publish)?;
         if topic.is_empty() && !has_alias(properties, version) {
             return Err(DecodeError::TopicEmpty);
         }

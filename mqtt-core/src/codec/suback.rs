@@ -75,7 +75,8 @@ impl<'a> SubAck<'a> {
     pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
         let packet_identifier = reader.packet_identifier()?;
-        let properties = Properties::read(&mut reader, version, Place::Ack)?;
+        let mut properties = Properties::NONE;
+        properties.read(&mut reader, version, Place::Ack)?;
         let codes = reader.rest();
         check_suback(codes, version)?;
         Ok(Self {
@@ -131,7 +132,8 @@ impl<'a> UnsubAck<'a> {
     pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
         let packet_identifier = reader.packet_identifier()?;
-        let properties = Properties::read(&mut reader, version, Place::Ack)?;
+        let mut properties = Properties::NONE;
+        properties.read(&mut reader, version, Place::Ack)?;
         let codes = reader.rest();
         check_unsuback(codes, version)?;
         Ok(Self {

@@ -100,7 +100,8 @@ impl<'a> Subscribe<'a> {
     pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
         let packet_identifier = reader.packet_identifier()?;
-        let properties = Properties::read(&mut reader, version, Place::Subscribe)?;
+        let mut properties = Properties::NONE;
+        properties.read(&mut reader, version, Place::Subscribe)?;
         let filters = Subscriptions::read(reader, version)?;
         Ok(Self {
             packet_identifier,

@@ -103,6 +103,21 @@ impl<'a> TopicName<'a> {
         }
     }
 
+    /// Checks bytes that are to be a topic name.
+    pub(crate) const fn check(bytes: &[u8]) -> Result<(), TopicError> {
+        if bytes.is_empty() {
+            return Err(TopicError::Empty);
+        }
+        if bytes.len() > u16::MAX as usize {
+            return Err(TopicError::TooLong);
+        }
+        match text::classify(bytes) {
+            Text::Plain => Ok(()),
+            Text::Wildcard => Err(TopicError::Wildcard),
+            Text::Invalid => Err(TopicError::Nul),
+        }
+    }
+
     /// A name from bytes that were checked before.
     #[cfg(feature = "v5")]
     pub(crate) const fn from_checked(bytes: &'a [u8]) -> Self {

@@ -66,7 +66,8 @@ impl<'a> Unsubscribe<'a> {
     pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
         let packet_identifier = reader.packet_identifier()?;
-        let properties = Properties::read(&mut reader, version, Place::Unsubscribe)?;
+        let mut properties = Properties::NONE;
+        properties.read(&mut reader, version, Place::Unsubscribe)?;
         let filters = TopicFilters::read(reader)?;
         Ok(Self {
             packet_identifier,

@@ -50,6 +50,17 @@ impl<'a> Iterator for Iter<'a> {
     }
 }
 
+/// Where in received or encoded properties the value of the first property `id` begins.
+pub(crate) fn value_at(properties: &[u8], id: u8) -> Option<usize> {
+    let mut reader = Reader::new(properties);
+    loop {
+        let at = properties.len().checked_sub(reader.remaining())?;
+        if Raw::read(&mut reader).ok()?.id == id {
+            return at.checked_add(1);
+        }
+    }
+}
+
 /// Takes a property section and checks all of it.
 pub(super) fn read<'a>(reader: &mut Reader<'a>, place: Place) -> Result<&'a [u8], DecodeError> {
     let len = reader.variable_byte_integer()?;

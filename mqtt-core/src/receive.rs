@@ -1,0 +1,457 @@
+//! From a stream of bytes to packets: any split, any number of packets at once, packets larger than the buffer.
+
+use crate::{
+    bytes::copy_within,
+    codec::{
+        DecodeError, FixedHeader, Packet, PacketIdentifier, PacketType, Properties, PublishHead,
+        QoS, Reader, TopicName, Version,
+    },
+    session::{Options, ProtocolError, SessionError},
+};
+
+/// What the next bytes are.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Received<'rx> {
+    /// A whole packet.
+    Packet(Packet<'rx>),
+    /// The beginning of a PUBLISH that does not fit into the buffer. Pieces of its payload follow.
+    LargePublish(PublishHead<'rx>),
+    /// A piece of its payload.
+    Piece {
+        /// Bytes of the payload, in order.
+        bytes: &'rx [u8],
+        /// Nothing follows.
+        last: bool,
+    },
+}
+
+/// Collects received bytes until they are a packet.
+///
+/// ```
+/// use mqtt_core::{ReceiveBuffer, Received, codec::{Packet, Version}};
+///
+/// let mut rx = ReceiveBuffer::new([0; 64]);
+/// for piece in [&[0x30, 0x04][..], &[0x00, 0x01, b't', b'!']] {
+///     rx.space()[..piece.len()].copy_from_slice(piece);
+///     rx.filled(piece.len());
+/// }
+/// let Some(Received::Packet(Packet::Publish(publish))) = rx.next()? else { panic!("a whole packet") };
+/// assert_eq!(publish.payload, b"!");
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+///
+/// How large? A whole PUBLISH fits if `5 + 2 + topic + 2 + properties + payload` does; larger ones are streamed or
+/// skipped. Other packets must fit: CONNACK of MQTT 5 with all its strings is the longest. 256 bytes are a
+/// practical minimum, 64 bytes the least that works. Topics of aliases take up the rest of what they leave.
+#[derive(Debug)]
+pub struct ReceiveBuffer<B> {
+    buffer: B,
+    state: State,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    version: Version,
+    maximum_packet_size: u32,
+    /// Bytes not yet looked at.
+    start: usize,
+    end: usize,
+    /// Bytes from `start` that were given out and are to be forgotten.
+    given: usize,
+    /// Bytes before this one keep the head of a large message.
+    head: usize,
+    large: Large,
+    #[cfg(feature = "v5")]
+    aliases: aliases::Aliases,
+}
+
+/// Where we are in a PUBLISH that does not fit.
+#[derive(Clone, Copy, Debug, Default)]
+enum Large {
+    #[default]
+    No,
+    /// So many bytes of payload are still to come.
+    Payload { left: u32, skip: bool },
+    /// Not even the topic fits: so many bytes of it are still to come, then the rest of the packet.
+    Topic { left: u32, header: FixedHeader },
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> ReceiveBuffer<B> {
+    /// An empty buffer for 3.1.1, without limits; [`reset`](Self::reset) sets them.
+    #[must_use]
+    pub fn new(buffer: B) -> Self {
+        Self {
+            buffer,
+            state: State::default(),
+        }
+    }
+
+    /// Empties the buffer for a new link.
+    pub fn reset(&mut self, options: &Options<'_>) {
+        self.state = State {
+            version: options.version,
+            maximum_packet_size: options.maximum_packet_size,
+            #[cfg(feature = "v5")]
+            aliases: aliases::Aliases::new(options, self.buffer.as_ref().len()),
+            ..State::default()
+        };
+    }
+
+    /// Where the next received bytes go. Empty only while [`next`](Self::next) has something to give.
+    pub fn space(&mut self) -> &mut [u8] {
+        let Self { buffer, state } = self;
+        state.forget_given();
+        let bytes = buffer.as_mut();
+        if state.start != state.head {
+            let to = state.head;
+            copy_within(
+                bytes,
+                state.start,
+                state.end.saturating_sub(state.start),
+                to,
+            );
+            state.end = state.end.saturating_sub(state.start.saturating_sub(to));
+            state.start = to;
+        }
+        let limit = state.limit(bytes.len());
+        bytes.get_mut(state.end..limit).unwrap_or_default()
+    }
+
+    /// The first `len` bytes of [`space`](Self::space) have been received.
+    pub fn filled(&mut self, len: usize) {
+        let limit = self.buffer.as_ref().len();
+        self.state.end = self.state.end.saturating_add(len).min(limit);
+    }
+
+    /// The next packet, or the next piece of a large one; `None` when more bytes are needed.
+    ///
+    /// What it gave before is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// The peer sent what the standard forbids, see [`SessionError::Decode`], a packet above
+    /// [`Options::maximum_packet_size`], or one other than PUBLISH that does not fit. The link must end.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "lends from itself, as no iterator can"
+    )]
+    pub fn next(&mut self) -> Result<Option<Received<'_>>, SessionError> {
+        self.state.forget_given();
+        let Self { buffer, state } = self;
+        state.next(buffer.as_mut())
+    }
+
+    /// Throws away the rest of the large message that [`next`](Self::next) began to give.
+    ///
+    /// One last, empty piece is still given when its end is reached.
+    pub fn skip(&mut self) {
+        if let Large::Payload { skip, .. } = &mut self.state.large {
+            *skip = true;
+        }
+    }
+
+    /// What [`next`](Self::next) gave will be given again.
+    #[cfg(feature = "client")]
+    pub(crate) fn put_back(&mut self) {
+        self.state.given = 0;
+    }
+
+    /// The first byte of what [`next`](Self::next) would look at; `None` if there is none.
+    #[cfg(feature = "client")]
+    pub(crate) fn peek(&self) -> Option<u8> {
+        let at = self.state.start.saturating_add(self.state.given);
+        let unread = self.buffer.as_ref().get(at..self.state.end)?;
+        unread.first().copied()
+    }
+
+    /// Whether a large message has begun and not ended.
+    #[cfg(feature = "client")]
+    pub(crate) fn is_in_large(&self) -> bool {
+        !matches!(self.state.large, Large::No)
+    }
+
+    /// The PUBLISH that [`next`](Self::next) gave last, whole or the head of a large one (without payload).
+    #[cfg(feature = "client")]
+    pub(crate) fn current(&self) -> Option<crate::codec::Publish<'_>> {
+        self.state.current(self.buffer.as_ref())
+    }
+
+    /// The piece that [`next`](Self::next) gave last.
+    #[cfg(feature = "client")]
+    pub(crate) fn current_piece(&self) -> &[u8] {
+        let end = self.state.start.saturating_add(self.state.given);
+        let piece = self.buffer.as_ref().get(self.state.start..end);
+        piece.unwrap_or_default()
+    }
+}
+
+impl State {
+    fn forget_given(&mut self) {
+        self.start = self.start.saturating_add(self.given).min(self.end);
+        self.given = 0;
+    }
+
+    /// End of the bytes that may be received into.
+    fn limit(&self, len: usize) -> usize {
+        #[cfg(feature = "v5")]
+        return self.aliases.limit().min(len);
+        #[cfg(not(feature = "v5"))]
+        len
+    }
+
+    fn next<'b>(&mut self, bytes: &'b mut [u8]) -> Result<Option<Received<'b>>, SessionError> {
+        loop {
+            match self.large {
+                Large::No => {}
+                Large::Payload { left, skip } => return Ok(self.next_piece(bytes, left, skip)),
+                Large::Topic { left, header } => {
+                    if !self.skip_topic(left, header) {
+                        return Ok(None);
+                    }
+                    return self.headless(bytes, header).map(Some);
+                }
+            }
+            self.head = 0;
+            let unread = bytes.get(self.start..self.end).unwrap_or_default();
+            let Some((header, header_len)) = FixedHeader::decode(unread, self.version)? else {
+                return Ok(None);
+            };
+            let body_len = header.remaining_length as usize;
+            let len = header_len.saturating_add(body_len);
+            if self.maximum_packet_size != 0 && len > self.maximum_packet_size as usize {
+                return Err(ProtocolError::PacketTooLarge.into());
+            }
+            if unread.len() >= len {
+                self.given = len;
+                return self.whole(bytes, header, header_len).map(Some);
+            }
+            if len <= self.limit(bytes.len()) {
+                return Ok(None);
+            }
+            if header.packet_type() != PacketType::Publish {
+                return Err(ProtocolError::BufferTooSmall.into());
+            }
+            match self.begin_large(bytes, header, header_len)? {
+                Begun::NotYet => return Ok(None),
+                Begun::Head => return self.large_head(bytes).map(Some),
+                Begun::Topic => {}
+            }
+        }
+    }
+
+    fn whole<'b>(
+        &mut self,
+        bytes: &'b mut [u8],
+        header: FixedHeader,
+        header_len: usize,
+    ) -> Result<Received<'b>, SessionError> {
+        let limit = self.limit(bytes.len());
+        let (front, memory) = bytes.split_at_mut_checked(limit).unwrap_or_default();
+        let from = self.start.saturating_add(header_len);
+        let end = self.start.saturating_add(self.given);
+        let body = front.get(from..end).unwrap_or_default();
+        #[cfg_attr(
+            not(feature = "v5"),
+            allow(unused_mut, reason = "aliases are of MQTT 5")
+        )]
+        let mut packet = Packet::decode_from_server(header, body, self.version)?;
+        #[cfg(feature = "v5")]
+        if let Packet::Publish(publish) = &mut packet {
+            let alias = publish.properties.topic_alias();
+            publish.topic = self.aliases.resolve(publish.topic, alias, memory)?;
+        }
+        #[cfg(not(feature = "v5"))]
+        let _ = memory;
+        Ok(Received::Packet(packet))
+    }
+
+    /// Decides how to take a PUBLISH that does not fit. `unread` starts with it.
+    fn begin_large(
+        &mut self,
+        bytes: &mut [u8],
+        header: FixedHeader,
+        header_len: usize,
+    ) -> Result<Begun, SessionError> {
+        let limit = self.limit(bytes.len());
+        let body = self.start.saturating_add(header_len)..self.end;
+        let body = bytes.get(body).unwrap_or_default();
+        if let Some((head, head_len)) = PublishHead::decode(header, body, self.version)? {
+            let kept = header_len.saturating_add(head_len);
+            if kept < limit {
+                self.large = Large::Payload {
+                    left: head.payload_len,
+                    skip: false,
+                };
+                let len = self.end.saturating_sub(self.start);
+                copy_within(bytes, self.start, len, 0);
+                self.start = kept;
+                self.end = len;
+                self.head = kept;
+                return Ok(Begun::Head);
+            }
+        } else if self.end.saturating_sub(self.start) < limit {
+            return Ok(Begun::NotYet);
+        }
+        // The head alone fills the buffer.
+        let topic_len = body.first_chunk().map_or(0, |len| u16::from_be_bytes(*len));
+        let left = u32::from(topic_len).saturating_add(2);
+        let remaining_length = header
+            .remaining_length
+            .checked_sub(left)
+            .ok_or(DecodeError::Truncated)?;
+        self.start = self.start.saturating_add(header_len);
+        self.large = Large::Topic {
+            left,
+            header: FixedHeader {
+                remaining_length,
+                ..header
+            },
+        };
+        Ok(Begun::Topic)
+    }
+
+    fn large_head<'b>(&mut self, bytes: &'b mut [u8]) -> Result<Received<'b>, SessionError> {
+        let limit = self.limit(bytes.len());
+        let (front, memory) = bytes.split_at_mut_checked(limit).unwrap_or_default();
+        #[cfg_attr(
+            not(feature = "v5"),
+            allow(unused_mut, reason = "aliases are of MQTT 5")
+        )]
+        let mut head = decode_head(front, self.version)?;
+        #[cfg(feature = "v5")]
+        {
+            let alias = head.properties.topic_alias();
+            head.topic = self.aliases.resolve(head.topic, alias, memory)?;
+        }
+        #[cfg(not(feature = "v5"))]
+        let _ = memory;
+        Ok(Received::LargePublish(head))
+    }
+
+    fn next_piece<'b>(&mut self, bytes: &'b [u8], left: u32, skip: bool) -> Option<Received<'b>> {
+        let available = self.end.saturating_sub(self.start);
+        let len = available.min(left as usize);
+        if len == 0 && left != 0 {
+            return None;
+        }
+        #[allow(clippy::cast_possible_truncation, reason = "at most `left`")]
+        let left = left.saturating_sub(len as u32);
+        let last = left == 0;
+        self.large = if last {
+            Large::No
+        } else {
+            Large::Payload { left, skip }
+        };
+        if skip {
+            self.start = self.start.saturating_add(len);
+            return last.then_some(Received::Piece { bytes: &[], last });
+        }
+        self.given = len;
+        let end = self.start.saturating_add(len);
+        let bytes = bytes.get(self.start..end).unwrap_or_default();
+        Some(Received::Piece { bytes, last })
+    }
+
+    /// Throws away what has come of a topic. True when what follows it can be read.
+    fn skip_topic(&mut self, left: u32, header: FixedHeader) -> bool {
+        let available = self.end.saturating_sub(self.start);
+        let len = available.min(left as usize);
+        self.start = self.start.saturating_add(len);
+        #[allow(clippy::cast_possible_truncation, reason = "at most `left`")]
+        let left = left.saturating_sub(len as u32);
+        self.large = Large::Topic { left, header };
+        let identifier = if qos_of(header) == QoS::AtMostOnce {
+            0
+        } else {
+            2
+        };
+        left == 0 && available.saturating_sub(len) >= identifier
+    }
+
+    /// A message of which nothing is kept but its packet identifier.
+    fn headless(
+        &mut self,
+        bytes: &[u8],
+        header: FixedHeader,
+    ) -> Result<Received<'static>, SessionError> {
+        let qos = qos_of(header);
+        let mut reader = Reader::new(bytes.get(self.start..self.end).unwrap_or_default());
+        let mut payload_len = header.remaining_length;
+        let mut packet_identifier = None;
+        if qos != QoS::AtMostOnce {
+            let id = PacketIdentifier::new(reader.u16()?);
+            packet_identifier = Some(id.ok_or(DecodeError::PacketIdentifierZero)?);
+            payload_len = payload_len.checked_sub(2).ok_or(DecodeError::Truncated)?;
+            self.start = self.start.saturating_add(2);
+        }
+        self.large = Large::Payload {
+            left: payload_len,
+            skip: true,
+        };
+        Ok(Received::LargePublish(PublishHead {
+            dup: header.packet_type_and_flags & 8 != 0,
+            qos,
+            retain: header.packet_type_and_flags & 1 != 0,
+            topic: TopicName::EMPTY,
+            packet_identifier,
+            properties: Properties::NONE,
+            payload_len,
+        }))
+    }
+
+    #[cfg(feature = "client")]
+    fn current<'b>(&self, bytes: &'b [u8]) -> Option<crate::codec::Publish<'b>> {
+        let (front, memory) = bytes.split_at_checked(self.limit(bytes.len()))?;
+        let at = if self.head == 0 { self.start } else { 0 };
+        let packet = front.get(at..)?;
+        let (header, header_len) = FixedHeader::decode(packet, self.version).ok()??;
+        let body = packet.get(header_len..)?;
+        let (mut head, head_len) = PublishHead::decode(header, body, self.version).ok()??;
+        #[cfg(feature = "v5")]
+        if let (true, Some(alias)) = (head.topic.is_empty(), head.properties.topic_alias()) {
+            head.topic = self.aliases.find(alias, memory)?;
+        }
+        let _ = (&mut head, memory);
+        let payload = if self.head == 0 {
+            body.get(head_len..header.remaining_length as usize)?
+        } else {
+            &[]
+        };
+        Some(crate::codec::Publish {
+            dup: head.dup,
+            qos: head.qos,
+            retain: head.retain,
+            topic: head.topic,
+            packet_identifier: head.packet_identifier,
+            properties: head.properties,
+            payload,
+        })
+    }
+}
+
+/// How the taking of a large PUBLISH begins.
+enum Begun {
+    /// More bytes are needed.
+    NotYet,
+    /// Its head is kept at the front of the buffer.
+    Head,
+    /// Its head does not fit.
+    Topic,
+}
+
+/// The head of the PUBLISH at the front of `bytes`.
+fn decode_head(bytes: &[u8], version: Version) -> Result<PublishHead<'_>, DecodeError> {
+    let (header, header_len) =
+        FixedHeader::decode(bytes, version)?.ok_or(DecodeError::Truncated)?;
+    let body = bytes.get(header_len..).unwrap_or_default();
+    let (head, _) = PublishHead::decode(header, body, version)?.ok_or(DecodeError::Truncated)?;
+    Ok(head)
+}
+
+fn qos_of(header: FixedHeader) -> QoS {
+    QoS::from_u8(header.packet_type_and_flags >> 1 & 3).unwrap_or(QoS::AtMostOnce)
+}
+
+#[cfg(feature = "v5")]
+mod aliases;

@@ -1,0 +1,122 @@
+//! What a session tells its caller.
+
+use crate::codec::{ConnAck, PacketIdentifier, Publish, PublishHead, QoS, ReasonCode, SubAck};
+
+use super::DeliveryError;
+
+/// The caller's name for a queued exchange.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Ticket(pub(super) u32);
+
+/// How a delivery ended: acknowledged (by [`ReasonCode::SUCCESS`] or
+/// [`ReasonCode::NO_MATCHING_SUBSCRIBERS`]), or not.
+///
+/// QoS 0 ends well when the bytes were given out.
+pub type Outcome = Result<ReasonCode, DeliveryError>;
+
+/// What came of a received packet.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Event<'rx> {
+    /// Nothing for the application.
+    None,
+    /// The server accepted the connection.
+    Connected(ConnAck<'rx>),
+    /// The subscriptions of the options were answered; a code from 0x80 refuses one.
+    Resubscribed(SubAck<'rx>),
+    /// A message.
+    Message(Incoming<'rx>),
+    /// The first part of a message larger than the receive buffer; its payload follows in pieces.
+    ///
+    /// The topic is empty if not even that fitted. To have no pieces, call
+    /// [`ReceiveBuffer::skip`](crate::ReceiveBuffer::skip).
+    LargeMessage(PublishHead<'rx>, Option<AckToken>),
+    /// The next piece. After the last, acknowledge the message.
+    Piece {
+        /// Bytes of the payload, in order.
+        bytes: &'rx [u8],
+        /// Nothing follows.
+        last: bool,
+    },
+    /// A step of extended authentication: answer with
+    /// [`Session::authenticate`](super::Session::authenticate).
+    #[cfg(feature = "v5")]
+    Authentication {
+        /// The server's data.
+        data: &'rx [u8],
+        /// The server is content: no answer is due.
+        finished: bool,
+    },
+}
+
+/// A received message, and how to acknowledge it.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "the server waits for the acknowledgement"]
+pub struct Incoming<'rx> {
+    /// The message.
+    pub publish: Publish<'rx>,
+    /// For [`Session::acknowledge`](super::Session::acknowledge); `None` at QoS 0.
+    pub token: Option<AckToken>,
+}
+
+/// The right to acknowledge one received message, once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[must_use = "the server waits for the acknowledgement"]
+pub struct AckToken {
+    pub(super) id: PacketIdentifier,
+    pub(super) qos: QoS,
+    pub(super) epoch: u16,
+}
+
+/// What happened to a session since it was made. Counts stop at the end of their range.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub struct Counters {
+    /// Connections accepted by the server.
+    pub connections: u32,
+    /// Messages accepted for sending.
+    pub published: u32,
+    /// Messages acknowledged as their QoS asks; at QoS 0 given to the transport.
+    pub delivered: u32,
+    /// Messages that ended with a [`DeliveryError`].
+    pub failed: u32,
+    /// Messages given to the application.
+    pub received: u32,
+    /// QoS 2 messages that came again and were not given to the application again.
+    pub duplicates: u32,
+    /// Subscriptions of the options that the server refused.
+    pub subscriptions_refused: u32,
+    /// Moves whenever room was made or an outcome became known; wraps.
+    pub(crate) progress: u32,
+}
+
+/// An outcome as two bytes: a failure, and a reason code where there is one.
+pub(super) fn encode_outcome(outcome: Outcome) -> (u8, u8) {
+    match outcome {
+        Ok(code) => (0, code.value()),
+        Err(DeliveryError::Rejected(code)) => (1, code.value()),
+        Err(DeliveryError::Expired) => (2, 0),
+        Err(DeliveryError::Dropped) => (3, 0),
+        Err(DeliveryError::SessionLost) => (4, 0),
+        Err(DeliveryError::Poison) => (5, 0),
+        Err(DeliveryError::LinkLost) => (6, 0),
+        Err(DeliveryError::Stopped) => (7, 0),
+    }
+}
+
+pub(super) fn decode_outcome(failure: u8, code: u8) -> Outcome {
+    let code = ReasonCode::new(code);
+    Err(match failure {
+        0 => return Ok(code),
+        1 => DeliveryError::Rejected(code),
+        2 => DeliveryError::Expired,
+        3 => DeliveryError::Dropped,
+        4 => DeliveryError::SessionLost,
+        5 => DeliveryError::Poison,
+        6 => DeliveryError::LinkLost,
+        _ => DeliveryError::Stopped,
+    })
+}

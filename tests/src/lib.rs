@@ -11,6 +11,7 @@
 
 pub mod bad_packet;
 pub mod certificates;
+pub mod echo;
 pub mod hex;
 pub mod mosquitto;
 pub mod peer;

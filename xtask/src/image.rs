@@ -22,8 +22,8 @@ pub(crate) struct Image {
     pub(crate) run_time: u64,
     /// The part of `flash` that is `core::fmt`.
     pub(crate) formatting: u64,
-    /// Call sites of panic functions.
-    pub(crate) panic_branches: u64,
+    /// Call sites of panic functions, as `caller -> panic function`.
+    pub(crate) panic_branches: Vec<String>,
     /// Sizes of types that the job exports as `SIZE_OF_..` symbols.
     sizes: BTreeMap<String, u64>,
 }
@@ -71,20 +71,23 @@ impl Image {
     }
 }
 
-/// Counts calls and jumps to panic functions in the disassembly; panic functions that call each other do not count.
-fn panic_branches(path: &Path) -> Result<u64> {
+/// Calls and jumps to panic functions in the disassembly; panic functions that call each other do not count.
+fn panic_branches(path: &Path) -> Result<Vec<String>> {
     let mut objdump = command(llvm_tool("llvm-objdump")?);
     let listing = read(objdump.args(["-d", "-C", "--no-show-raw-insn"]).arg(path))?;
-    let mut inside_panic = false;
-    let mut count = 0;
+    let mut caller = "";
+    let mut branches = Vec::new();
     for line in listing.lines() {
         if let Some(function) = function_header(line) {
-            inside_panic = is_panic(function);
-        } else if !inside_panic && branch_target(line).is_some_and(is_panic) {
-            count += 1;
+            caller = function;
+        } else if let Some(target) = branch_target(line)
+            && is_panic(target)
+            && !is_panic(caller)
+        {
+            branches.push(format!("{caller} -> {target}"));
         }
     }
-    Ok(count)
+    Ok(branches)
 }
 
 /// `00000140 <core::panicking::panic_fmt>:`

@@ -4,6 +4,7 @@
 #![no_std]
 
 pub mod executor;
+pub mod job;
 pub mod stubs;
 
 use core::panic::PanicInfo;

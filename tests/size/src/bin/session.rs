@@ -1,0 +1,83 @@
+//! The job on `Session` alone: a loop, no executor.
+
+#![no_std]
+#![no_main]
+
+use mqtt_core::codec::{Properties, ReasonCode};
+use mqtt_core::session::{Event, Incoming, Session};
+use mqtt_core::{Instant, ReceiveBuffer};
+use size_job::job::{MESSAGES, options, subscription};
+use size_job::stubs::{BUFFER_LEN, halt, is_stopped, now_ms, read, write};
+use size_job::{buffer, fact};
+
+type Device = Session<&'static mut [u8]>;
+
+fact!(SIZE_OF_SESSION, size_of::<Device>());
+fact!(SIZE_OF_BUFFERS, 3 * BUFFER_LEN);
+
+#[unsafe(no_mangle)]
+extern "C" fn start() -> ! {
+    run();
+    halt()
+}
+
+/// `None` when something failed; there is nobody to tell.
+fn run() -> Option<()> {
+    let options = options().ok()?;
+    let wire = buffer!();
+    let mut rx = ReceiveBuffer::new(buffer!());
+    let mut session = Session::new(buffer!(), &options).ok()?;
+    rx.reset(&options);
+    session.connect(&options, now()).ok()?;
+    let subscription = [subscription().ok()?];
+    session
+        .subscribe(&subscription, Properties::NONE, false)
+        .ok()?;
+    let mut messages = &MESSAGES[..];
+    while !session.is_closed() {
+        if let [message, rest @ ..] = messages
+            && session.publish(message, false, now()).is_ok()
+        {
+            messages = rest;
+        }
+        transmit(&mut session, wire);
+        receive(&mut session, &mut rx)?;
+        session.tick(now()).ok()?;
+        if is_stopped() {
+            session.disconnect(ReasonCode::NORMAL_DISCONNECTION);
+        }
+    }
+    Some(())
+}
+
+fn transmit(session: &mut Device, wire: &mut [u8]) {
+    loop {
+        let len = session.transmit(wire, now());
+        match wire.get(..len) {
+            None | Some([]) => return,
+            Some(bytes) => write(bytes),
+        }
+    }
+}
+
+fn receive(session: &mut Device, rx: &mut ReceiveBuffer<&'static mut [u8]>) -> Option<()> {
+    let len = read(rx.space());
+    rx.filled(len);
+    while let Some(received) = rx.next().ok()? {
+        if let Event::Message(message) = session.handle(received, now()).ok()? {
+            take(session, message);
+        }
+    }
+    Some(())
+}
+
+fn take(session: &mut Device, message: Incoming<'_>) {
+    write(message.publish.payload);
+    if let Some(token) = message.token {
+        session.acknowledge(token, ReasonCode::SUCCESS);
+    }
+}
+
+fn now() -> Instant {
+    Instant::from_millis(now_ms())
+}

@@ -1,5 +1,4 @@
 use super::properties::Place;
-use super::writer::packet_len;
 use super::{
     DecodeError, EncodeError, PacketIdentifier, PacketType, Properties, Reader, ReasonCode,
     Version, Writer,
@@ -62,7 +61,6 @@ impl<'a> Ack<'a> {
             return encode_ack(packet_type, self.packet_identifier, self.code, version, out);
         }
         let remaining_length = self.properties.section_len(version).saturating_add(3);
-        packet_len(remaining_length)?;
         let mut writer = Writer::new(out);
         writer.fixed_header(packet_type.first_byte(), remaining_length)?;
         writer.u16(self.packet_identifier.get())?;

@@ -1,5 +1,4 @@
 use super::properties::Place;
-use super::writer::packet_len;
 use super::{
     DecodeError, EncodeError, PacketType, Properties, Reader, ReasonCode, Version, Writer,
 };
@@ -45,7 +44,6 @@ impl<'a> ConnAck<'a> {
             return Err(EncodeError::InvalidValue);
         }
         let remaining_length = self.properties.section_len(version).saturating_add(2);
-        packet_len(remaining_length)?;
         let mut writer = Writer::new(out);
         writer.fixed_header(PacketType::ConnAck.first_byte(), remaining_length)?;
         writer.u8(self.session_present.into())?;

@@ -1,5 +1,4 @@
 use super::properties::Place;
-use super::writer::packet_len;
 use super::{
     DecodeError, EncodeError, PacketType, Properties, QoS, Reader, TopicName, Version, Writer,
 };
@@ -82,7 +81,6 @@ impl<'a> Connect<'a> {
     pub fn encode(&self, version: Version, out: &mut [u8]) -> Result<usize, EncodeError> {
         self.check(version)?;
         let remaining_length = self.remaining_length(version);
-        packet_len(remaining_length)?;
         let mut writer = Writer::new(out);
         writer.fixed_header(PacketType::Connect.first_byte(), remaining_length)?;
         writer.bytes(&PROTOCOL_NAME)?;

@@ -1,5 +1,4 @@
 use super::properties::Place;
-use super::writer::packet_len;
 use super::{
     DecodeError, EncodeError, PacketType, Properties, Reader, ReasonCode, Version, Writer,
 };
@@ -41,7 +40,6 @@ impl<'a> Disconnect<'a> {
             return Err(EncodeError::InvalidValue);
         }
         let remaining_length = self.properties.section_len(version).saturating_add(1);
-        packet_len(remaining_length)?;
         writer.fixed_header(PacketType::Disconnect.first_byte(), remaining_length)?;
         writer.u8(self.code.value())?;
         self.properties

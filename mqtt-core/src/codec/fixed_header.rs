@@ -157,11 +157,10 @@ const fn check_first_byte(byte: u8, version: Version) -> Result<(), DecodeError>
 
 /// MQTT 3.1.1 §2.2.2: 0b0010 for PUBREL, SUBSCRIBE and UNSUBSCRIBE, else zero.
 const fn required_flags(packet_type: u8) -> u8 {
-    if matches!(packet_type, 6 | 8 | 10) {
-        2
-    } else {
-        0
-    }
+    // One bit per type: a shift is shorter and faster than a comparison with each.
+    const WITH_FLAG: u16 = 1 << 6 | 1 << 8 | 1 << 10;
+    let has_flag = WITH_FLAG.wrapping_shr(packet_type as u32) & 1;
+    (has_flag as u8) << 1
 }
 
 const fn check_publish_flags(flags: u8) -> Result<(), DecodeError> {

@@ -80,9 +80,8 @@ impl<'a> Publish<'a> {
         body: &'a [u8],
         version: Version,
     ) -> Result<Self, DecodeError> {
-        let Some((head, len)) = PublishHead::decode(header, body, version)? else {
-            return Err(DecodeError::Truncated);
-        };
+        let mut reader = Reader::new(body);
+        let head = PublishHead::read(header.packet_type_and_flags, &mut reader, version)?;
         Ok(Self {
             dup: head.dup,
             qos: head.qos,
@@ -90,7 +89,7 @@ impl<'a> Publish<'a> {
             topic: head.topic,
             packet_identifier: head.packet_identifier,
             properties: head.properties,
-            payload: body.get(len..).unwrap_or_default(),
+            payload: reader.rest(),
         })
     }
 }
@@ -250,27 +249,27 @@ impl<'h, 'a> VariableHeader<'h, 'a> {
 
     #[inline]
     fn len(self, version: Version) -> usize {
-        let identifier = if self.packet_identifier.is_some() {
-            2
-        } else {
-            0
-        };
-        let topic = self.topic.len().saturating_add(2);
-        let properties = self.properties.section_len(version);
-        topic.saturating_add(identifier).saturating_add(properties)
+        let identifier = self.packet_identifier.map_or(0, |_| 2);
+        // Cannot overflow: a topic name has at most 65,535 bytes.
+        let len = self.topic.len().wrapping_add(2).wrapping_add(identifier);
+        if !version.is_v5() {
+            return len;
+        }
+        len.saturating_add(self.properties.section_len(version))
     }
 
     #[inline]
     fn check(self, version: Version) -> Result<(), EncodeError> {
-        let is_acknowledged = self.flags & QOS_MASK != 0;
-        let is_repeated = self.flags & DUP != 0;
-        if self.packet_identifier.is_some() != is_acknowledged || is_repeated && !is_acknowledged {
-            return Err(EncodeError::InvalidValue);
+        let is_consistent = match self.packet_identifier {
+            None => self.flags & (QOS_MASK | DUP) == 0,
+            Some(_) => self.flags & QOS_MASK != 0,
+        };
+        let has_topic = !self.topic.is_empty() || has_alias(*self.properties, version);
+        if is_consistent && has_topic {
+            Ok(())
+        } else {
+            Err(EncodeError::InvalidValue)
         }
-        if self.topic.is_empty() && !has_alias(*self.properties, version) {
-            return Err(EncodeError::InvalidValue);
-        }
-        Ok(())
     }
 }
 

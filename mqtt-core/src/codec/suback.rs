@@ -1,5 +1,4 @@
 use super::properties::Place;
-use super::writer::packet_len;
 use super::{
     DecodeError, EncodeError, PacketIdentifier, PacketType, Properties, QoS, Reader, ReasonCode,
     Version, Writer,
@@ -156,7 +155,6 @@ fn encode(
         .section_len(version)
         .saturating_add(codes.len())
         .saturating_add(2);
-    packet_len(remaining_length)?;
     let mut writer = Writer::new(out);
     writer.fixed_header(packet_type.first_byte(), remaining_length)?;
     writer.u16(packet_identifier.get())?;

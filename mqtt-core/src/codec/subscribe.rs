@@ -1,7 +1,6 @@
 use core::fmt;
 
 use super::properties::Place;
-use super::writer::packet_len;
 use super::{
     DecodeError, EncodeError, PacketIdentifier, PacketType, Properties, QoS, Reader, TopicFilter,
     Version, Writer,
@@ -82,12 +81,13 @@ impl<'a> Subscribe<'a> {
     /// [`EncodeError::TooLong`] above 268,435,455 bytes, errors of the properties,
     /// [`EncodeError::NoRoom`].
     pub fn encode(&self, version: Version, out: &mut [u8]) -> Result<usize, EncodeError> {
-        let remaining_length = self
-            .filters
-            .encoded_len()
+        let filters_len = self.filters.encoded_len();
+        if filters_len == 0 {
+            return Err(EncodeError::EmptyList);
+        }
+        let remaining_length = filters_len
             .saturating_add(self.properties.section_len(version))
             .saturating_add(2);
-        packet_len(remaining_length)?;
         let mut writer = Writer::new(out);
         writer.fixed_header(PacketType::Subscribe.first_byte(), remaining_length)?;
         writer.u16(self.packet_identifier.get())?;
@@ -189,18 +189,13 @@ impl<'a> Subscriptions<'a> {
 
     fn encoded_len(&self) -> usize {
         self.iter().fold(0, |len, subscription| {
-            len.saturating_add(subscription.filter.len())
-                .saturating_add(3)
+            len.saturating_add(subscription.filter.len().wrapping_add(3))
         })
     }
 
     fn write(&self, writer: &mut Writer<'_>, version: Version) -> Result<(), EncodeError> {
-        let mut result = Err(EncodeError::EmptyList);
-        for subscription in self.iter() {
-            subscription.write(writer, version)?;
-            result = Ok(());
-        }
-        result
+        self.iter()
+            .try_for_each(|subscription| subscription.write(writer, version))
     }
 
     fn read(mut reader: Reader<'a>, version: Version) -> Result<Self, DecodeError> {

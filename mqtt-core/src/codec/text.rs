@@ -35,6 +35,20 @@ pub(crate) const fn classify(bytes: &[u8]) -> Text {
     text
 }
 
+/// Whether there is a zero byte, all that can be wrong with a `str`.
+pub(crate) const fn has_nul(bytes: &[u8]) -> bool {
+    #[cfg(target_pointer_width = "64")]
+    let bytes = skip_without_nul(bytes);
+    let mut rest = bytes;
+    while let Some((&byte, tail)) = rest.split_first() {
+        if byte == 0 {
+            return true;
+        }
+        rest = tail;
+    }
+    false
+}
+
 /// The string of bytes that were found legal when they were read.
 pub(crate) fn as_str(bytes: &[u8]) -> &str {
     core::str::from_utf8(bytes).unwrap_or_default()
@@ -86,10 +100,33 @@ const fn skip_plain(bytes: &[u8]) -> &[u8] {
     }
 }
 
+/// As [`skip_plain`], for words without a zero byte.
+#[cfg(target_pointer_width = "64")]
+const fn skip_without_nul(bytes: &[u8]) -> &[u8] {
+    let mut rest = bytes;
+    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
+        if has_zero_byte(u64::from_ne_bytes(*word)) {
+            return rest;
+        }
+        rest = tail;
+    }
+    match bytes.last_chunk::<8>() {
+        Some(word) if !has_zero_byte(u64::from_ne_bytes(*word)) => &[],
+        _ => rest,
+    }
+}
+
+#[cfg(target_pointer_width = "64")]
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+
+#[cfg(target_pointer_width = "64")]
+const fn has_zero_byte(word: u64) -> bool {
+    word.wrapping_sub(ONES) & !word & (ONES << 7) != 0
+}
+
 /// Whether all eight bytes are ASCII, none of them zero, `+` or `#`.
 #[cfg(target_pointer_width = "64")]
 const fn is_plain(word: u64) -> bool {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const PLUS: u64 = u64::from_ne_bytes([b'+'; 8]);
     const HASH: u64 = u64::from_ne_bytes([b'#'; 8]);
     // A zero byte borrows from its neighbour and leaves the high bit set. Of the bytes below 0x80 no

@@ -1,7 +1,6 @@
 use core::fmt;
 
 use super::properties::Place;
-use super::writer::packet_len;
 use super::{
     DecodeError, EncodeError, PacketIdentifier, PacketType, Properties, Reader, TopicFilter,
     Version, Writer,
@@ -48,12 +47,13 @@ impl<'a> Unsubscribe<'a> {
     /// [`EncodeError::EmptyList`], [`EncodeError::TooLong`] above 268,435,455 bytes, errors of the
     /// properties, [`EncodeError::NoRoom`].
     pub fn encode(&self, version: Version, out: &mut [u8]) -> Result<usize, EncodeError> {
-        let remaining_length = self
-            .filters
-            .encoded_len()
+        let filters_len = self.filters.encoded_len();
+        if filters_len == 0 {
+            return Err(EncodeError::EmptyList);
+        }
+        let remaining_length = filters_len
             .saturating_add(self.properties.section_len(version))
             .saturating_add(2);
-        packet_len(remaining_length)?;
         let mut writer = Writer::new(out);
         writer.fixed_header(PacketType::Unsubscribe.first_byte(), remaining_length)?;
         writer.u16(self.packet_identifier.get())?;
@@ -92,17 +92,13 @@ impl<'a> TopicFilters<'a> {
 
     fn encoded_len(&self) -> usize {
         self.iter().fold(0, |len, filter| {
-            len.saturating_add(filter.len()).saturating_add(2)
+            len.saturating_add(filter.len().wrapping_add(2))
         })
     }
 
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        let mut result = Err(EncodeError::EmptyList);
-        for filter in self.iter() {
-            writer.binary(filter.as_bytes())?;
-            result = Ok(());
-        }
-        result
+        self.iter()
+            .try_for_each(|filter| writer.binary(filter.as_bytes()))
     }
 
     fn read(mut reader: Reader<'a>) -> Result<Self, DecodeError> {

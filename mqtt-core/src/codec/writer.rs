@@ -1,10 +1,10 @@
-use super::{EncodeError, FixedHeader};
+use super::{EncodeError, text};
 
 /// The largest remaining length, and the largest variable byte integer: 268,435,455.
 pub(crate) const MAX_REMAINING_LENGTH: u32 = 0x0fff_ffff;
 
 /// A cursor over the buffer that a packet is written into. A write that fails leaves nothing behind.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Writer<'b> {
     spare: &'b mut [u8],
     capacity: usize,
@@ -89,7 +89,7 @@ impl<'b> Writer<'b> {
     /// As [`binary`](Self::binary), and [`EncodeError::InvalidValue`] for U+0000 in the string.
     #[inline]
     pub fn str(&mut self, string: &str) -> Result<(), EncodeError> {
-        if string.bytes().any(|byte| byte == 0) {
+        if text::has_nul(string.as_bytes()) {
             return Err(EncodeError::InvalidValue);
         }
         self.binary(string.as_bytes())
@@ -120,6 +120,10 @@ impl<'b> Writer<'b> {
         remaining_length: usize,
     ) -> Result<(), EncodeError> {
         let remaining_length = u32::try_from(remaining_length).map_err(|_| EncodeError::TooLong)?;
+        // Most packets are short; this is one write instead of two.
+        if remaining_length < 0x80 {
+            return self.bytes(&[packet_type_and_flags, low_bits(remaining_length)]);
+        }
         self.u8(packet_type_and_flags)?;
         self.variable_byte_integer(remaining_length)
     }
@@ -161,14 +165,6 @@ impl<'b> Writer<'b> {
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
     }
-}
-
-/// Length of a packet with fixed header, or why there cannot be such a packet.
-pub(crate) fn packet_len(remaining_length: usize) -> Result<usize, EncodeError> {
-    if remaining_length > MAX_REMAINING_LENGTH as usize {
-        return Err(EncodeError::TooLong);
-    }
-    Ok(FixedHeader::len_of(remaining_length).wrapping_add(remaining_length))
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "masked to seven bits")]

@@ -320,7 +320,11 @@ impl<'a> Properties<'a> {
         if !version.is_v5() {
             return Ok(());
         }
-        raw::write(self.source, writer, place)
+        // A writer of its own, so that for 3.1.1 the caller's can stay in registers.
+        let mut own = core::mem::take(writer);
+        let result = raw::write(self.source, &mut own, place);
+        *writer = own;
+        result
     }
 
     /// Properties from bytes that are known to be right, without their length.

@@ -56,7 +56,7 @@ pub struct Subscriptions<'a>(Source<'a>);
 enum Source<'a> {
     Listed(&'a [Subscription<'a>]),
     /// Bytes that `read` found legal.
-    Received(&'a [u8]),
+    Received(&'a [u8], Version),
 }
 
 impl<'a> Subscribe<'a> {
@@ -135,6 +135,7 @@ impl<'a> Subscription<'a> {
             | (self.retain_handling as u8) << 4
     }
 
+    #[inline]
     fn write(&self, writer: &mut Writer<'_>, version: Version) -> Result<(), EncodeError> {
         // [MQTT-3.8.3-4]
         if version.is_v5() && self.no_local && self.filter.is_shared() {
@@ -188,14 +189,25 @@ impl<'a> Subscriptions<'a> {
     }
 
     fn encoded_len(&self) -> usize {
-        self.iter().fold(0, |len, subscription| {
-            len.saturating_add(subscription.filter.len().wrapping_add(3))
-        })
+        match self.0 {
+            Source::Listed(list) => list.iter().fold(0, |len, subscription| {
+                len.saturating_add(subscription.filter.len().wrapping_add(3))
+            }),
+            Source::Received(bytes, _) => bytes.len(),
+        }
     }
 
     fn write(&self, writer: &mut Writer<'_>, version: Version) -> Result<(), EncodeError> {
-        self.iter()
-            .try_for_each(|subscription| subscription.write(writer, version))
+        match self.0 {
+            Source::Listed(list) => list
+                .iter()
+                .try_for_each(|subscription| subscription.write(writer, version)),
+            // Only another version than that of the packet has other options.
+            Source::Received(bytes, received) if received == version => writer.bytes(bytes),
+            Source::Received(..) => self
+                .iter()
+                .try_for_each(|subscription| subscription.write(writer, version)),
+        }
     }
 
     fn read(mut reader: Reader<'a>, version: Version) -> Result<Self, DecodeError> {
@@ -206,7 +218,7 @@ impl<'a> Subscriptions<'a> {
         while !reader.is_empty() {
             Subscription::read(&mut reader, version)?;
         }
-        Ok(Self(Source::Received(bytes)))
+        Ok(Self(Source::Received(bytes, version)))
     }
 }
 
@@ -218,7 +230,7 @@ impl<'a> Source<'a> {
                 *list = rest;
                 Some(*first)
             }
-            Self::Received(bytes) => {
+            Self::Received(bytes, _) => {
                 let mut reader = Reader::new(bytes);
                 let filter = TopicFilter::read_checked(&mut reader)?;
                 let options = reader.u8().ok()?;

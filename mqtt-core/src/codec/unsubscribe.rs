@@ -91,14 +91,21 @@ impl<'a> TopicFilters<'a> {
     }
 
     fn encoded_len(&self) -> usize {
-        self.iter().fold(0, |len, filter| {
-            len.saturating_add(filter.len().wrapping_add(2))
-        })
+        match self.0 {
+            Source::Listed(list) => list.iter().fold(0, |len, filter| {
+                len.saturating_add(filter.len().wrapping_add(2))
+            }),
+            Source::Received(bytes) => bytes.len(),
+        }
     }
 
     fn write(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
-        self.iter()
-            .try_for_each(|filter| writer.binary(filter.as_bytes()))
+        match self.0 {
+            Source::Listed(list) => list
+                .iter()
+                .try_for_each(|filter| writer.binary(filter.as_bytes())),
+            Source::Received(bytes) => writer.bytes(bytes),
+        }
     }
 
     fn read(mut reader: Reader<'a>) -> Result<Self, DecodeError> {

@@ -34,7 +34,7 @@ impl<'b> Writer<'b> {
         }
         let spare = core::mem::take(&mut self.spare);
         if let Some((head, rest)) = spare.split_at_mut_checked(bytes.len()) {
-            head.copy_from_slice(bytes);
+            copy(bytes, head);
             self.spare = rest;
         }
         Ok(())
@@ -78,6 +78,9 @@ impl<'b> Writer<'b> {
     #[inline]
     pub fn binary(&mut self, data: &[u8]) -> Result<(), EncodeError> {
         let len = u16::try_from(data.len()).map_err(|_| EncodeError::TooLong)?;
+        if self.spare.len() < usize::from(len).wrapping_add(2) {
+            return Err(EncodeError::NoRoom);
+        }
         self.u16(len)?;
         self.bytes(data)
     }
@@ -105,7 +108,7 @@ impl<'b> Writer<'b> {
         if value > MAX_REMAINING_LENGTH {
             return Err(EncodeError::TooLong);
         }
-        let mut rest = value;
+        let mut rest = value as usize;
         while rest >= 0x80 {
             self.u8(low_bits(rest) | 0x80)?;
             rest >>= 7;
@@ -119,11 +122,19 @@ impl<'b> Writer<'b> {
         packet_type_and_flags: u8,
         remaining_length: usize,
     ) -> Result<(), EncodeError> {
-        let remaining_length = u32::try_from(remaining_length).map_err(|_| EncodeError::TooLong)?;
         // Most packets are short; this is one write instead of two.
         if remaining_length < 0x80 {
             return self.bytes(&[packet_type_and_flags, low_bits(remaining_length)]);
         }
+        self.long_fixed_header(packet_type_and_flags, remaining_length)
+    }
+
+    fn long_fixed_header(
+        &mut self,
+        packet_type_and_flags: u8,
+        remaining_length: usize,
+    ) -> Result<(), EncodeError> {
+        let remaining_length = u32::try_from(remaining_length).map_err(|_| EncodeError::TooLong)?;
         self.u8(packet_type_and_flags)?;
         self.variable_byte_integer(remaining_length)
     }
@@ -167,7 +178,21 @@ impl<'b> Writer<'b> {
     }
 }
 
+/// Copies between slices of the same length.
+#[inline]
+fn copy(from: &[u8], to: &mut [u8]) {
+    if cfg!(target_pointer_width = "64") {
+        // Inlined, with the check of the lengths seen through.
+        to.copy_from_slice(from);
+    } else {
+        // Optimized for size, that check stays, and a panic behind it.
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from;
+        }
+    }
+}
+
 #[allow(clippy::cast_possible_truncation, reason = "masked to seven bits")]
-const fn low_bits(value: u32) -> u8 {
+const fn low_bits(value: usize) -> u8 {
     (value & 0x7f) as u8
 }

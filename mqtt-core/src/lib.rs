@@ -20,6 +20,8 @@
 extern crate std;
 
 mod bytes;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod codec;
 mod publication;
 mod receive;

@@ -46,6 +46,11 @@ impl Layout {
     pub(super) fn is_empty(&self) -> bool {
         self.first == self.slots
     }
+
+    /// Whether there are slots that were not looked at for sending.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.next < self.slots
+    }
 }
 
 impl<'b> Arena<'b> {

@@ -256,6 +256,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Session<B> {
         self.core.epoch
     }
 
+    /// What a publication without room does.
+    #[must_use]
+    pub fn outbox_policy(&self) -> OutboxPolicy {
+        self.core.settings.outbox
+    }
+
     /// The protocol version in use.
     #[must_use]
     pub fn version(&self) -> Version {
@@ -266,6 +272,18 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Session<B> {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.core.counters
+    }
+
+    /// Whether [`transmit`](Self::transmit) may have something to give out. False negatives do not occur.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        self.core.has_output()
+    }
+
+    /// Ends the connection for an error that was found elsewhere.
+    #[cfg(feature = "client")]
+    pub(crate) fn fail(&mut self, error: SessionError) {
+        self.core.fail(error);
     }
 
     fn with<R>(&mut self, f: impl FnOnce(Working<'_>) -> R) -> R {
@@ -388,6 +406,19 @@ impl Core {
             && matches!(self.phase, Phase::Connected | Phase::Leaving);
         self.leave_code = code;
         self.phase = if speak { Phase::Failing } else { Phase::Closed };
+    }
+
+    fn has_output(&self) -> bool {
+        match self.phase {
+            Phase::Idle | Phase::Closed => false,
+            Phase::Leaving | Phase::Failing => true,
+            Phase::Connecting | Phase::Connected => {
+                self.control < self.control_end
+                    || self.acks != 0
+                    || self.timers.ping_is_due()
+                    || self.layout.has_unsent()
+            }
+        }
     }
 
     fn disconnect(&mut self, code: ReasonCode) {

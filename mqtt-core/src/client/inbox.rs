@@ -1,0 +1,385 @@
+//! The receiving end for the application.
+
+use core::{
+    fmt,
+    future::poll_fn,
+    task::{Context, Poll},
+};
+
+use crate::{
+    codec::{Properties, Publish, QoS, ReasonCode, TopicName},
+    receive::ReceiveBuffer,
+    session::AckToken,
+};
+
+use super::{
+    Inner, Kind, LinkEnd, LinkState, Wakers,
+    process::{Ready, ReadyKind, Turn},
+    register, wake,
+};
+
+/// Where received messages come out, one at a time.
+///
+/// While a message waits here or is out, nothing further is read from the link, acknowledgements included: the
+/// server is slowed down through TCP. So take messages even if you have no use for them, or drop the inbox: then they
+/// are acknowledged unseen.
+pub struct Inbox<K: Kind> {
+    shared: K::Pointer,
+    /// The receive buffer, while a message is out or the next one is looked for.
+    rx: Option<ReceiveBuffer<K::Buffer>>,
+    /// What lies in it.
+    current: Option<Ready>,
+}
+
+/// The runner has ended, so no message will come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Stopped(
+    /// Why it has ended.
+    pub LinkEnd,
+);
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stopped: {}", self.0)
+    }
+}
+
+impl core::error::Error for Stopped {}
+
+impl<K: Kind> Inbox<K> {
+    pub(super) fn new(shared: K::Pointer) -> Self {
+        Self {
+            shared,
+            rx: None,
+            current: None,
+        }
+    }
+
+    /// The next message.
+    ///
+    /// Dropping the future loses nothing. While the runner pauses between two links it just takes longer.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`] when the runner has ended; after the next run has begun, messages come again.
+    pub async fn next(&mut self) -> Result<Received<'_, K>, Stopped> {
+        self.wait().await?;
+        Ok(Received { inbox: self })
+    }
+
+    /// The next message, if there is one already.
+    pub fn try_next(&mut self) -> Option<Received<'_, K>> {
+        self.shared
+            .clone()
+            .with(|inner| self.look(inner))
+            .then_some(Received { inbox: self })
+    }
+
+    async fn wait(&mut self) -> Result<(), Stopped> {
+        let mut waiting = Waiting::<K> {
+            shared: self.shared.clone(),
+            waits: false,
+        };
+        poll_fn(|cx| self.poll(&mut waiting.waits, cx)).await
+    }
+
+    fn poll(&mut self, waits: &mut bool, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
+        let shared = self.shared.clone();
+        shared.with(|inner| {
+            if self.look(inner) {
+                inner.inbox_waits = false;
+                *waits = false;
+                return Poll::Ready(Ok(()));
+            }
+            if let LinkState::Stopped(end) = inner.state {
+                return Poll::Ready(Err(Stopped(end)));
+            }
+            register(&mut inner.inbox_waker, cx.waker());
+            inner.inbox_waits = true;
+            *waits = true;
+            Poll::Pending
+        })
+    }
+
+    /// Looks for something to deliver; if there is nothing, the pump gets the buffer.
+    fn look(&mut self, inner: &mut Inner<K>) -> bool {
+        if self.current.take().is_some() {
+            // A guard that was forgotten instead of dropped: its message stays unacknowledged.
+            inner.held = false;
+        }
+        if self.rx.is_none() && inner.ready.is_some() {
+            self.rx = inner.rx.take();
+        }
+        let Some(rx) = &mut self.rx else {
+            return false;
+        };
+        if inner.ready.is_none() && inner.process(rx, false) != Turn::Deliver {
+            self.give_back(inner);
+            return false;
+        }
+        self.current = inner.ready.take();
+        inner.held = self.current.is_some();
+        inner.held
+    }
+
+    fn give_back(&mut self, inner: &mut Inner<K>) {
+        if let Some(rx) = self.rx.take() {
+            inner.now = K::now();
+            inner.session.set_receive_blocked(false, inner.now);
+            inner.rx = Some(rx);
+            wake(&mut inner.receive_waker);
+        }
+    }
+
+    /// The message that is out is done with; what comes next is prepared, so that the link never waits for a call
+    /// of [`next`](Self::next).
+    fn release(&mut self, code: ReasonCode, acknowledge: bool) {
+        let shared = self.shared.clone();
+        shared.with(|inner| {
+            let Some(current) = self.current.take() else {
+                return;
+            };
+            inner.held = false;
+            let token = current.token.filter(|_| acknowledge);
+            let unfinished = match current.kind {
+                ReadyKind::Whole => false,
+                ReadyKind::Large { .. } => self.rx.as_ref().is_none_or(ReceiveBuffer::is_in_large),
+                ReadyKind::Piece { last } => !last,
+            };
+            if unfinished && current.epoch == inner.session.epoch() {
+                if let Some(rx) = &mut self.rx {
+                    rx.skip();
+                } else {
+                    inner.skip = true;
+                }
+                inner.discard = Some(token);
+            } else if let Some(token) = token {
+                inner.session.acknowledge(token, code);
+            }
+            if let Some(rx) = &mut self.rx
+                && inner.process(rx, false) != Turn::Deliver
+            {
+                self.give_back(inner);
+            }
+            inner.notify();
+        });
+    }
+}
+
+impl<K: Kind> Drop for Inbox<K> {
+    fn drop(&mut self) {
+        let shared = self.shared.clone();
+        shared.with(|inner| {
+            inner.has_inbox = false;
+            if let Some(ready) = inner.ready.take() {
+                inner.acknowledge(ready.token);
+                if ready.kind != ReadyKind::Whole {
+                    inner.skip = true;
+                    inner.discard = Some(None);
+                }
+            }
+            self.give_back(inner);
+            wake(&mut inner.receive_waker);
+            inner.notify();
+        });
+    }
+}
+
+impl<K: Kind> fmt::Debug for Inbox<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").finish_non_exhaustive()
+    }
+}
+
+/// Tells the others when the inbox no longer waits.
+struct Waiting<K: Kind> {
+    shared: K::Pointer,
+    waits: bool,
+}
+
+impl<K: Kind> Drop for Waiting<K> {
+    fn drop(&mut self) {
+        if self.waits {
+            self.shared.with(|inner| {
+                inner.inbox_waits = false;
+                // Who waits for room may have to stop waiting now.
+                if inner.ready.is_some() {
+                    Wakers::wake(&mut inner.progress);
+                }
+            });
+        }
+    }
+}
+
+/// A received message, lying in the receive buffer.
+///
+/// QoS 1 and 2 are acknowledged when it is dropped, that is after it was processed. Until then no other message is
+/// received. It may be held as long as needed, keep-alive goes on; and messages may be published meanwhile, as long
+/// as there is room.
+pub struct Received<'i, K: Kind> {
+    inbox: &'i mut Inbox<K>,
+}
+
+impl<K: Kind> Received<'_, K> {
+    /// The message as it was decoded: topic, payload, QoS, flags and properties.
+    ///
+    /// The payload is empty if the message is [not whole](Self::is_whole). Decodes anew with each call.
+    #[must_use]
+    pub fn publish(&self) -> Publish<'_> {
+        let publish = self.inbox.rx.as_ref().filter(|_| self.has_head());
+        publish
+            .and_then(ReceiveBuffer::current)
+            .unwrap_or(Publish::new(TopicName::EMPTY, &[]))
+    }
+
+    /// The topic. Empty if it did not fit into the receive buffer.
+    #[must_use]
+    pub fn topic(&self) -> TopicName<'_> {
+        self.publish().topic
+    }
+
+    /// The payload, empty if the message is [not whole](Self::is_whole).
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        self.publish().payload
+    }
+
+    /// The quality of service at which it came.
+    #[must_use]
+    pub fn qos(&self) -> QoS {
+        self.publish().qos
+    }
+
+    /// It was kept by the server.
+    #[must_use]
+    pub fn retain(&self) -> bool {
+        self.publish().retain
+    }
+
+    /// It may have come before.
+    #[must_use]
+    pub fn dup(&self) -> bool {
+        self.publish().dup
+    }
+
+    /// The properties of MQTT 5.
+    #[must_use]
+    pub fn properties(&self) -> Properties<'_> {
+        self.publish().properties
+    }
+
+    /// Whether the message fitted into the receive buffer.
+    ///
+    /// If not, [`Options::oversize`](crate::session::Options::oversize) says what comes:
+    /// [`chunk`](Self::chunk) gives the payload, or it has been skipped and `chunk` gives nothing.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        matches!(self.kind(), Some(ReadyKind::Whole))
+    }
+
+    /// Length of the payload in bytes, also of one that is streamed or was skipped.
+    #[must_use]
+    pub fn total_len(&self) -> u32 {
+        match self.inbox.current {
+            Some(Ready {
+                kind: ReadyKind::Large { len, .. },
+                ..
+            }) => len,
+            _ => u32::try_from(self.payload().len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The next piece of the payload of a message that is not whole, `None` after the last one.
+    ///
+    /// A whole message gives nothing here. Dropping the future loses nothing; dropping the message skips the rest.
+    ///
+    /// # Errors
+    ///
+    /// The link was lost in the middle: the rest will not come. The server repeats the message from its start, if it
+    /// has kept the session and the QoS is 1; nothing was acknowledged.
+    pub async fn chunk(&mut self) -> Result<Option<&[u8]>, LinkEnd> {
+        if !poll_fn(|cx| self.poll_chunk(cx)).await? {
+            return Ok(None);
+        }
+        Ok(self.inbox.rx.as_ref().map(ReceiveBuffer::current_piece))
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, LinkEnd>> {
+        let shared = self.inbox.shared.clone();
+        shared.with(|inner| {
+            let Some(current) = &self.inbox.current else {
+                return Poll::Ready(Ok(false));
+            };
+            let is_large = matches!(current.kind, ReadyKind::Large { .. });
+            if !is_large || inner.discard.is_some() {
+                return Poll::Ready(Ok(false));
+            }
+            if current.epoch != inner.session.epoch() || !inner.session.is_connected() {
+                return Poll::Ready(Err(inner.report.last_end.unwrap_or(LinkEnd::Io)));
+            }
+            if self.inbox.rx.is_none() && inner.ready.is_some() {
+                self.inbox.rx = inner.rx.take();
+            }
+            let Some(rx) = &mut self.inbox.rx else {
+                register(&mut inner.inbox_waker, cx.waker());
+                return Poll::Pending;
+            };
+            if inner.ready.is_none() {
+                if !rx.is_in_large() {
+                    return Poll::Ready(Ok(false));
+                }
+                if inner.process(rx, false) != Turn::Deliver {
+                    self.inbox.give_back(inner);
+                    register(&mut inner.inbox_waker, cx.waker());
+                    return Poll::Pending;
+                }
+            }
+            inner.ready = None;
+            Poll::Ready(Ok(true))
+        })
+    }
+
+    /// Takes the acknowledgement out of the message: it is then given by
+    /// [`Client::acknowledge`](super::Client::acknowledge), at any later time. `None` at QoS 0.
+    ///
+    /// Acknowledgements are sent in the order of the messages, whatever the order of the calls. If the token is never
+    /// used, the server repeats the message on the next link, and stops sending once it has
+    /// [`receive_maximum`](crate::session::Options::receive_maximum) unacknowledged messages.
+    #[must_use]
+    pub fn defer_ack(self) -> Option<AckToken> {
+        let token = self.inbox.current.and_then(|current| current.token);
+        self.inbox.release(ReasonCode::SUCCESS, false);
+        token
+    }
+
+    /// Refuses the message; the server does not send it again. `code` from 0x80, see [`ReasonCode`]. 3.1.1 knows no
+    /// refusal: there it is acknowledged like any other.
+    pub fn reject(self, code: ReasonCode) {
+        self.inbox.release(code, true);
+    }
+
+    fn kind(&self) -> Option<ReadyKind> {
+        self.inbox.current.map(|current| current.kind)
+    }
+
+    /// Whether topic and properties are in the buffer.
+    fn has_head(&self) -> bool {
+        !matches!(
+            self.kind(),
+            None | Some(ReadyKind::Large { known: false, .. })
+        )
+    }
+}
+
+impl<K: Kind> Drop for Received<'_, K> {
+    fn drop(&mut self) {
+        self.inbox.release(ReasonCode::SUCCESS, true);
+    }
+}
+
+impl<K: Kind> fmt::Debug for Received<'_, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.publish().fmt(f)
+    }
+}

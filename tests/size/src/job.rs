@@ -22,13 +22,16 @@ pub fn options() -> Result<Options<'static>, TopicError> {
     Ok(options)
 }
 
+/// What is subscribed.
+pub const FILTER: &str = "device/command";
+
 /// The one filter, at QoS 1.
 ///
 /// # Errors
 ///
 /// None: the filter is good.
 pub fn subscription() -> Result<Subscription<'static>, TopicError> {
-    let filter = TopicFilter::new("device/command")?;
+    let filter = TopicFilter::new(FILTER)?;
     Ok(Subscription::new(filter, QoS::AtLeastOnce))
 }
 

@@ -5,6 +5,8 @@
 
 pub mod executor;
 pub mod job;
+#[cfg(feature = "client")]
+pub mod kind;
 pub mod stubs;
 
 use core::panic::PanicInfo;

@@ -3,6 +3,7 @@
 #![no_std]
 #![no_main]
 
+use core::future::pending;
 use core::pin::pin;
 
 use embedded_io_async::{Read as _, Write as _};
@@ -14,7 +15,7 @@ fact!(SIZE_OF_BUFFERS, BUFFER_LEN);
 
 #[unsafe(no_mangle)]
 extern "C" fn start() -> ! {
-    spin(pin!(echo()));
+    spin(pin!(echo()), pin!(pending::<()>()));
     halt()
 }
 

@@ -1,0 +1,91 @@
+//! The client's needs, met by the stubs: what a transport crate for this machine would hold.
+
+use core::cell::UnsafeCell;
+use core::future::poll_fn;
+use core::task::{Poll, Waker};
+
+use mqtt_core::Instant;
+use mqtt_core::client::{Close, Connect, ConnectError, Kind, Mutex, Shared, Wakers};
+
+use crate::stubs::{Transport, now_ms};
+
+/// The machine without an operating system.
+#[derive(Debug)]
+pub struct Bare;
+
+impl Kind for Bare {
+    type Buffer = &'static mut [u8];
+    type Mutex<T> = Masked<T>;
+    type Wakers = OneWaker;
+    type Pointer = &'static Shared<Self>;
+
+    fn now() -> Instant {
+        Instant::from_millis(now_ms())
+    }
+
+    fn sleep_until(deadline: Instant) -> impl Future<Output = ()> {
+        poll_fn(move |context| {
+            if Self::now().has_reached(deadline) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+    }
+}
+
+/// A value that is touched in a critical section only.
+#[derive(Debug)]
+pub struct Masked<T>(UnsafeCell<T>);
+
+impl<T> Mutex<T> for Masked<T> {
+    fn new(value: T) -> Self {
+        Self(UnsafeCell::new(value))
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        // SAFETY: the critical section excludes everybody else, and the trait says that `f` does not come back here.
+        critical_section::with(|_| f(unsafe { &mut *self.0.get() }))
+    }
+}
+
+/// Room for one task that waits; another one displaces it, awake.
+#[derive(Debug)]
+pub struct OneWaker(Option<Waker>);
+
+impl Wakers for OneWaker {
+    const NEW: Self = Self(None);
+
+    fn register(&mut self, waker: &Waker) {
+        if self.0.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            return;
+        }
+        self.wake();
+        self.0 = Some(waker.clone());
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.0.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// Gives the two halves of the stub link.
+#[derive(Debug)]
+pub struct Network;
+
+impl Connect for Network {
+    type Reader<'a> = Transport;
+    type Writer<'a> = Transport;
+
+    fn connect(&mut self) -> impl Future<Output = Result<(Transport, Transport), ConnectError>> {
+        core::future::ready(Ok((Transport, Transport)))
+    }
+}
+
+impl Close for Transport {
+    fn close(&mut self) -> impl Future<Output = ()> {
+        core::future::ready(())
+    }
+}

@@ -132,6 +132,21 @@ fn a_bad_first_byte_is_refused_before_the_second_comes() {
 }
 
 #[test]
+fn a_body_must_be_as_long_as_its_header_says() {
+    let header = FixedHeader {
+        packet_type_and_flags: 0x30,
+        remaining_length: 4,
+    };
+    for decode in [Packet::decode, Packet::decode_from_server] {
+        assert!(decode(header, b"\0\x01tx", V3_1_1).is_ok());
+        let short = decode(header, b"\0\x01t", V3_1_1);
+        assert_eq!(short, Err(DecodeError::Truncated));
+        let long = decode(header, b"\0\x01txx", V3_1_1);
+        assert_eq!(long, Err(DecodeError::TrailingBytes));
+    }
+}
+
+#[test]
 fn a_client_refuses_what_only_clients_send() {
     let connect: &[u8] = b"\x10\x0c\0\x04MQTT\x04\x02\0\0\0\0";
     let subscribe: &[u8] = b"\x82\x06\0\x01\0\x01a\0";

@@ -5,8 +5,8 @@ use core::num::{NonZeroU16, NonZeroU32};
 
 use mqtt_core::codec::{
     Ack, Auth, ConnAck, Connect, Disconnect, EncodeError, FixedHeader, Packet, PacketIdentifier,
-    PacketType, Properties, Property, Publish, QoS, ReasonCode, Subscribe, Subscription,
-    TopicFilter, TopicName, Version,
+    PacketType, Properties, Property, Publish, QoS, ReasonCode, SubAck, Subscribe, Subscription,
+    TopicFilter, TopicName, UnsubAck, Unsubscribe, Version, Will,
 };
 
 const V3_1_1: Version = Version::V3_1_1;
@@ -143,6 +143,191 @@ fn no_local_is_refused_on_a_shared_subscription() {
     );
     // 3.1.1 has no such option, and writes none.
     assert!(subscribe.encode(V3_1_1, &mut [0; 40]).is_ok());
+}
+
+#[test]
+fn a_received_subscribe_is_written_for_either_version() {
+    let bytes = *b"\x82\x0b\0\x01\0\0\x01a\x1d\0\x01b\x02";
+    let header = FixedHeader {
+        packet_type_and_flags: 0x82,
+        remaining_length: 11,
+    };
+    let subscribe = Packet::decode(header, &bytes[2..], V5).unwrap();
+    let mut buffer = [0; 20];
+    assert_eq!(subscribe.encode(V5, &mut buffer), Ok(13));
+    assert_eq!(buffer[2..13], bytes[2..]);
+    // 3.1.1 has neither properties nor options besides the QoS.
+    assert_eq!(subscribe.encode(V3_1_1, &mut buffer), Ok(12));
+    assert_eq!(buffer[..12], *b"\x82\x0a\0\x01\0\x01a\x01\0\x01b\x02");
+}
+
+/// MQTT 5 table 2-4: each property, and the places where it may stand.
+const PLACES: [(Property<'_>, &str); 27] = [
+    (Property::PayloadFormatIndicator(true), "PUBLISH WILL"),
+    (Property::MessageExpiryInterval(1), "PUBLISH WILL"),
+    (Property::ContentType("x"), "PUBLISH WILL"),
+    (Property::ResponseTopic(TOPIC), "PUBLISH WILL"),
+    (Property::CorrelationData(b"x"), "PUBLISH WILL"),
+    (
+        Property::SubscriptionIdentifier(NonZeroU32::MIN),
+        "PUBLISH SUBSCRIBE",
+    ),
+    (
+        Property::SessionExpiryInterval(1),
+        "CONNECT CONNACK DISCONNECT",
+    ),
+    (Property::AssignedClientIdentifier("x"), "CONNACK"),
+    (Property::ServerKeepAlive(1), "CONNACK"),
+    (Property::AuthenticationMethod("x"), "CONNECT CONNACK AUTH"),
+    (Property::AuthenticationData(b"x"), "CONNECT CONNACK AUTH"),
+    (Property::RequestProblemInformation(true), "CONNECT"),
+    (Property::WillDelayInterval(1), "WILL"),
+    (Property::RequestResponseInformation(true), "CONNECT"),
+    (Property::ResponseInformation("x"), "CONNACK"),
+    (Property::ServerReference("x"), "CONNACK DISCONNECT"),
+    (
+        Property::ReasonString("x"),
+        "CONNACK PUBACK PUBREC PUBREL PUBCOMP SUBACK UNSUBACK DISCONNECT AUTH",
+    ),
+    (Property::ReceiveMaximum(NonZeroU16::MIN), "CONNECT CONNACK"),
+    (Property::TopicAliasMaximum(1), "CONNECT CONNACK"),
+    (Property::TopicAlias(NonZeroU16::MIN), "PUBLISH"),
+    (Property::MaximumQoS(QoS::AtLeastOnce), "CONNACK"),
+    (Property::RetainAvailable(true), "CONNACK"),
+    (
+        Property::UserProperty("x", "y"),
+        "CONNECT CONNACK PUBLISH WILL PUBACK PUBREC PUBREL PUBCOMP SUBSCRIBE SUBACK UNSUBSCRIBE \
+         UNSUBACK DISCONNECT AUTH",
+    ),
+    (
+        Property::MaximumPacketSize(NonZeroU32::MIN),
+        "CONNECT CONNACK",
+    ),
+    (Property::WildcardSubscriptionAvailable(true), "CONNACK"),
+    (Property::SubscriptionIdentifierAvailable(true), "CONNACK"),
+    (Property::SharedSubscriptionAvailable(true), "CONNACK"),
+];
+
+const TOPIC: TopicName<'_> = match TopicName::new("t") {
+    Ok(topic) => topic,
+    Err(_) => panic!("a legal topic name"),
+};
+
+#[test]
+fn each_property_is_allowed_where_the_standard_says() {
+    for (property, places) in PLACES {
+        let method = Property::AuthenticationMethod("x");
+        let beside_method = [method, property];
+        let list = match property {
+            Property::AuthenticationData(_) => &beside_method[..],
+            _ => &beside_method[1..],
+        };
+        // AUTH always needs a method.
+        let steps = match property {
+            Property::AuthenticationMethod(_) => &beside_method[1..],
+            _ => &beside_method[..],
+        };
+        for (place, packet) in packets_with(Properties::from(list), Properties::from(steps)) {
+            let mut buffer = [0; 100];
+            let written = packet.encode(V5, &mut buffer);
+            if places.split_whitespace().any(|allowed| allowed == place) {
+                let len = written.unwrap();
+                let header = FixedHeader::decode(&buffer, V5).unwrap().unwrap().0;
+                assert_eq!(Packet::decode(header, &buffer[2..len], V5), Ok(packet));
+            } else {
+                let refused = Err(EncodeError::PropertyNotAllowed);
+                assert_eq!(written, refused, "{property:?} in {place}");
+            }
+        }
+    }
+}
+
+fn packets_with<'a>(
+    properties: Properties<'a>,
+    steps: Properties<'a>,
+) -> [(&'static str, Packet<'a>); 14] {
+    const FILTERS: &[TopicFilter<'_>] = &[match TopicFilter::new("t") {
+        Ok(filter) => filter,
+        Err(_) => panic!("a legal topic filter"),
+    }];
+    const SUBSCRIPTIONS: &[Subscription<'_>] = &[Subscription::new(FILTERS[0], QoS::AtMostOnce)];
+    let connect = Connect::new("");
+    let will = Will {
+        properties,
+        ..Will::new(TOPIC, b"")
+    };
+    let ack = Ack {
+        properties,
+        ..Ack::new(identifier(1))
+    };
+    let mut suback = SubAck::new(identifier(1), &[0]);
+    suback.properties = properties;
+    let mut unsuback = UnsubAck::new(identifier(1), &[0]);
+    unsuback.properties = properties;
+    let code = ReasonCode::SUCCESS;
+    let session_present = false;
+    [
+        (
+            "CONNECT",
+            Packet::Connect(Connect {
+                properties,
+                ..connect
+            }),
+        ),
+        (
+            "WILL",
+            Packet::Connect(Connect {
+                will: Some(will),
+                ..connect
+            }),
+        ),
+        (
+            "CONNACK",
+            Packet::ConnAck(ConnAck {
+                session_present,
+                code,
+                properties,
+            }),
+        ),
+        (
+            "PUBLISH",
+            Packet::Publish(Publish {
+                properties,
+                ..Publish::new(TOPIC, b"")
+            }),
+        ),
+        ("PUBACK", Packet::PubAck(ack)),
+        ("PUBREC", Packet::PubRec(ack)),
+        ("PUBREL", Packet::PubRel(ack)),
+        ("PUBCOMP", Packet::PubComp(ack)),
+        (
+            "SUBSCRIBE",
+            Packet::Subscribe(Subscribe {
+                properties,
+                ..Subscribe::new(identifier(1), SUBSCRIPTIONS)
+            }),
+        ),
+        ("SUBACK", Packet::SubAck(suback)),
+        (
+            "UNSUBSCRIBE",
+            Packet::Unsubscribe(Unsubscribe {
+                properties,
+                ..Unsubscribe::new(identifier(1), FILTERS)
+            }),
+        ),
+        ("UNSUBACK", Packet::UnsubAck(unsuback)),
+        (
+            "DISCONNECT",
+            Packet::Disconnect(Disconnect { code, properties }),
+        ),
+        (
+            "AUTH",
+            Packet::Auth(Auth {
+                code,
+                properties: steps,
+            }),
+        ),
+    ]
 }
 
 #[test]

@@ -190,6 +190,7 @@ mod tests {
                     let mut bytes: Vec<u8> = format!("{:/<len$}", "").into_bytes();
                     bytes[at] = special;
                     assert_eq!(classify(&bytes), expected(&bytes), "{bytes:?}");
+                    assert_eq!(has_nul(&bytes), bytes.contains(&0), "{bytes:?}");
                 }
             }
         }

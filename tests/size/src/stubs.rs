@@ -1,4 +1,5 @@
-//! The outside world, as registers.
+//! The outside world, as registers. Nothing here is inlined: what a job and its stubs share drops out when one is
+//! subtracted from the other.
 
 use core::convert::Infallible;
 use core::future::ready;
@@ -16,6 +17,7 @@ static mut MASKED: bool = false;
 static mut STOP: bool = false;
 
 /// Reads some bytes from the peer.
+#[inline(never)]
 pub fn read(buffer: &mut [u8]) -> usize {
     for byte in buffer.iter_mut() {
         // SAFETY: one hart and no interrupts: nothing else touches the cell.
@@ -25,6 +27,7 @@ pub fn read(buffer: &mut [u8]) -> usize {
 }
 
 /// Writes bytes to the peer.
+#[inline(never)]
 pub fn write(bytes: &[u8]) {
     for &byte in bytes {
         // SAFETY: as in `read`.
@@ -33,6 +36,7 @@ pub fn write(bytes: &[u8]) {
 }
 
 /// The clock, in milliseconds.
+#[inline(never)]
 pub fn now_ms() -> u32 {
     // SAFETY: as in `read`.
     let byte = || u32::from(unsafe { read_volatile(addr_of_mut!(TIME)) });
@@ -40,12 +44,14 @@ pub fn now_ms() -> u32 {
 }
 
 /// Whether the job was told to stop.
+#[inline(never)]
 pub fn is_stopped() -> bool {
     // SAFETY: as in `read`.
     unsafe { read_volatile(addr_of_mut!(STOP)) }
 }
 
 /// The end of a job, or of a panic.
+#[inline(never)]
 pub fn halt() -> ! {
     loop {
         write(&[0]);
@@ -86,12 +92,24 @@ critical_section::set_impl!(Mask);
 // SAFETY: one hart and no interrupts, so there is nothing to exclude; the cell stands for the mask register.
 unsafe impl critical_section::Impl for Mask {
     unsafe fn acquire() -> bool {
-        let was = unsafe { read_volatile(addr_of_mut!(MASKED)) };
-        unsafe { write_volatile(addr_of_mut!(MASKED), true) };
-        was
+        mask()
     }
 
     unsafe fn release(was: bool) {
-        unsafe { write_volatile(addr_of_mut!(MASKED), was) };
+        restore(was);
     }
+}
+
+#[inline(never)]
+fn mask() -> bool {
+    // SAFETY: as in `read`.
+    let was = unsafe { read_volatile(addr_of_mut!(MASKED)) };
+    restore(true);
+    was
+}
+
+#[inline(never)]
+fn restore(masked: bool) {
+    // SAFETY: as in `read`.
+    unsafe { write_volatile(addr_of_mut!(MASKED), masked) };
 }

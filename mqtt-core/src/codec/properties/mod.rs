@@ -261,7 +261,8 @@ impl<'a> Properties<'a> {
         self.integer(id).map(|value| value != 0)
     }
 
-    fn data(self, id: u8) -> Option<&'a [u8]> {
+    /// String or data as bytes, by identifier: unlike the getters, no UTF-8 check is linked for it.
+    pub(crate) fn data(self, id: u8) -> Option<&'a [u8]> {
         self.find(id).map(|raw| raw.bytes)
     }
 

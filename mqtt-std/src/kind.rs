@@ -7,8 +7,8 @@ use std::{
 };
 
 use mqtt_core::{
+    Instant,
     client::{Kind, Mutex, Shared, Wakers},
-    time::Instant,
 };
 
 use crate::timer;

@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf};
 
+use mqtt_core::session::PublishError;
+
 use super::transport::Pem;
 
 /// Options that cannot be used, found before anything is sent. The text never holds a secret.
@@ -51,6 +53,8 @@ pub enum OptionsError {
     PasswordWithoutUserName,
     /// Without a client identifier the session cannot outlive the link [MQTT-3.1.3-7]: `clean_session` must be set.
     ClientIdNeeded,
+    /// The transmit buffer has no room for what the options ask for, or they make no `Connect`.
+    Session(PublishError),
 }
 
 impl OptionsError {
@@ -100,6 +104,7 @@ impl fmt::Display for OptionsError {
                 f.write_str("a password needs a user name (MQTT 3.1.1)")
             }
             Self::ClientIdNeeded => f.write_str("a session that is kept needs a client identifier"),
+            Self::Session(error) => write!(f, "no Connect can be made of the options: {error}"),
         }
     }
 }

@@ -356,3 +356,9 @@ fn without_tls_there_is_no_quiet_fallback() {
 fn check(options: &Options) -> Result<(), OptionsError> {
     options.connector(Arc::default()).map(drop)
 }
+
+#[test]
+fn a_transmit_buffer_without_room_for_connect_is_refused() {
+    let error = crate::new(Options::new("h").tx_buffer(8)).unwrap_err();
+    assert!(matches!(error, OptionsError::Session(_)), "{error:?}");
+}

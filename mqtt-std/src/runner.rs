@@ -1,0 +1,145 @@
+//! The part that does the work: connects, moves bytes, reconnects.
+
+use std::{fmt, pin::pin, sync::Arc};
+
+use mqtt_core::client::{LinkEnd, LinkState, Shared};
+
+use crate::{
+    Client, Error, Inbox, Options, OptionsError, Std,
+    link::{Connector, Trace},
+    options::Parts,
+    wait::{Either, select},
+};
+
+/// Makes a client for `options`: handles to publish and subscribe with, the inbox, and the runner that does the work.
+///
+/// Nothing happens before [`Runner::run`] is polled; spawn it, or `join` it with the rest of the program.
+///
+/// # Errors
+///
+/// [`OptionsError`] if the options cannot be used. The files that they name are read here.
+pub fn new(options: Options) -> Result<(Client, Inbox, Runner), OptionsError> {
+    let trace = Arc::new(Trace::default());
+    let connector = options.connector(trace.clone())?;
+    let buffer = |len: usize| vec![0; len].into_boxed_slice();
+    let sizes = options.buffers;
+    let shared = {
+        let parts = Parts::of(options.session())?;
+        let core = parts.options(options.session())?;
+        Shared::new(
+            buffer(sizes.receive),
+            buffer(sizes.transmit),
+            buffer(sizes.wire),
+            &core,
+        )
+        .map_err(OptionsError::Session)?
+    };
+    let (client, inbox, core) = mqtt_core::client::new::<Std>(Arc::new(shared));
+    let runner = Runner {
+        core,
+        client: client.clone(),
+        options,
+        connector: Some(connector),
+        trace,
+    };
+    Ok((client, inbox, runner))
+}
+
+/// Connects to the broker and keeps the link up.
+pub struct Runner {
+    core: mqtt_core::client::Runner<Std>,
+    client: Client,
+    options: Options,
+    /// `None` when the options may have changed.
+    connector: Option<Connector>,
+    trace: Arc<Trace>,
+}
+
+impl Runner {
+    /// Connects, moves packets, and connects again as [`Options::reconnect`] says.
+    ///
+    /// Returns `Ok` when the client has disconnected. It may be called again then, or after an error: the session is
+    /// kept, and what was accepted but not delivered is sent on the next link.
+    ///
+    /// Must be polled within a tokio runtime that has I/O and time enabled. Dropping the future drops the link without
+    /// a `Disconnect`: the broker publishes the will.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] when the broker refuses the credentials, when the policy gives up, when the link ends and reconnecting
+    /// is switched off, and, with [`Options::fail_fast`], when the first connection fails.
+    pub async fn run(&mut self) -> Result<(), Error> {
+        let mut connector = match self.connector.take() {
+            Some(connector) => connector,
+            None => self.options.connector(self.trace.clone())?,
+        };
+        let broker = connector.endpoint.to_string();
+        let end = Box::pin(self.drive(&mut connector, &broker)).await?;
+        self.connector = Some(connector);
+        match end {
+            LinkEnd::Disconnected => Ok(()),
+            end => Err(Error::of_link(broker, end, &self.trace)),
+        }
+    }
+
+    /// The options, to be changed between two runs. Buffers keep the size that they have.
+    pub fn options_mut(&mut self) -> &mut Options {
+        self.connector = None;
+        &mut self.options
+    }
+
+    /// The options.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    async fn drive(&mut self, connector: &mut Connector, broker: &str) -> Result<LinkEnd, Error> {
+        let session = self.options.session();
+        let parts = Parts::of(session)?;
+        let options = parts.options(session)?;
+        let mut running = pin!(self.core.run(connector, &options));
+        let watching = watch(&self.client, broker, self.options.fail_fast);
+        match select(&mut running, watching).await {
+            Either::First(end) => Ok(end),
+            Either::Second(end) => {
+                // Not dropped: those who wait for something must learn that nothing will come.
+                select(running, self.client.disconnect()).await;
+                Ok(end)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner")
+            .field("options", &self.options)
+            .field("state", &self.client.state())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Tells the log what becomes of the link. Completes only when the first connection has failed and `fail_fast` is set.
+async fn watch(client: &Client, broker: &str, fail_fast: bool) -> LinkEnd {
+    let connections = || client.report().session.connections;
+    let before = connections();
+    let mut state = client.state();
+    loop {
+        match state {
+            LinkState::Connected { session_present } => {
+                tracing::info!(broker, session_present, "connected");
+            }
+            LinkState::Waiting { retry_in_ms, end } => {
+                tracing::warn!(broker, retry_in_ms, %end, "no link");
+                // The state of a link that came and went at once may not have been seen.
+                if fail_fast && connections() == before {
+                    return end;
+                }
+            }
+            LinkState::Stopped(end) => tracing::info!(broker, %end, "stopped"),
+            _ => {}
+        }
+        state = client.state_change(state).await;
+    }
+}

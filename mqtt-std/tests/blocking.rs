@@ -1,0 +1,206 @@
+//! The blocking client against a broker of a few lines.
+
+mod common;
+
+use std::{io::Cursor, thread, time::Duration};
+
+use common::{Broker, LIMIT, closed_port, reporting};
+use mqtt_core::codec::Packet;
+use mqtt_std::{
+    ConnectFailure, Error, Message, Options, QoS, Reconnect,
+    blocking::{self, Client, Inbox},
+};
+
+fn connect(broker: &Broker) -> (Client, Inbox) {
+    blocking::connect(Options::from_url(&broker.url()).unwrap()).unwrap()
+}
+
+fn echoing() -> Broker {
+    Broker::once(|mut link| {
+        link.accept();
+        assert!(link.echo());
+    })
+}
+
+#[test]
+fn publishes_subscribes_receives_and_takes_leave() {
+    let broker = echoing();
+    let (client, mut inbox) = connect(&broker);
+    assert_eq!(
+        client.subscribe_timeout("a", QoS::AtLeastOnce, LIMIT),
+        Some(Ok(QoS::AtLeastOnce))
+    );
+    let code = client.publish_and_wait_timeout(&Message::new("a", b"one").at_least_once(), LIMIT);
+    assert!(code.unwrap().is_ok());
+    {
+        let message = inbox.next_timeout(LIMIT).unwrap().unwrap();
+        assert_eq!(
+            (message.topic().as_str(), message.payload()),
+            ("a", &b"one"[..])
+        );
+    }
+    let mut delivery = client
+        .publish(&Message::new("a", b"two").at_least_once())
+        .unwrap();
+    assert!(delivery.acknowledged_timeout(LIMIT).unwrap().is_ok());
+    assert_eq!(inbox.iter_timeout(LIMIT).next().unwrap().payload(), b"two");
+    client.disconnect().unwrap();
+    assert!(inbox.next_timeout(LIMIT).unwrap().is_err());
+    assert!(inbox.iter().next().is_none());
+    assert!(inbox.failure().is_none());
+    broker.finish();
+}
+
+#[test]
+fn silence_is_none_and_loses_nothing() {
+    let broker = echoing();
+    let (client, mut inbox) = connect(&broker);
+    assert!(inbox.next_timeout(Duration::from_millis(10)).is_none());
+    client
+        .publish_and_wait(&Message::new("a", b"one").at_least_once())
+        .unwrap();
+    assert_eq!(
+        inbox.next_timeout(LIMIT).unwrap().unwrap().payload(),
+        b"one"
+    );
+    client.disconnect().unwrap();
+    broker.finish();
+}
+
+#[test]
+fn a_failed_first_connection_is_returned() {
+    let address = closed_port();
+    let options = Options::from_url(&format!("mqtt://{address}")).unwrap();
+    let error = blocking::connect(options).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Connect {
+                failure: ConnectFailure::Refused,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(
+        error.to_string(),
+        format!("cannot connect to {address}: connection refused")
+    );
+}
+
+#[test]
+fn a_refusal_is_returned() {
+    let broker = Broker::once(|mut link| {
+        assert!(matches!(link.packet(), Some(Packet::Connect(_))));
+        link.send(&[0x20, 2, 0, 5]);
+    });
+    let error = blocking::connect(Options::from_url(&broker.url()).unwrap()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("broker {} refused: not authorized", broker.address)
+    );
+    broker.finish();
+}
+
+#[test]
+fn wrong_options_are_returned() {
+    let error = blocking::connect(Options::new("two words")).unwrap_err();
+    assert!(matches!(error, Error::Options(_)), "{error:?}");
+}
+
+#[test]
+fn the_end_of_the_link_reaches_the_inbox() {
+    let broker = Broker::once(|mut link| {
+        link.accept();
+        link.close();
+    });
+    let options = Options::from_url(&broker.url())
+        .unwrap()
+        .reconnect(Reconnect::never());
+    let (client, mut inbox) = blocking::connect(options).unwrap();
+    assert!(inbox.next_timeout(LIMIT).unwrap().is_err());
+    assert!(matches!(client.disconnect(), Err(Error::Lost { .. })));
+    assert!(matches!(client.failure(), Some(Error::Lost { .. })));
+    broker.finish();
+}
+
+/// What Ctrl-C does: another thread disconnects while this one waits for a message.
+#[test]
+fn disconnecting_ends_a_wait_in_another_thread() {
+    let broker = echoing();
+    let (client, mut inbox) = connect(&broker);
+    let waiting = thread::spawn(move || inbox.next().map(drop));
+    client.disconnect().unwrap();
+    assert!(waiting.join().unwrap().is_err());
+    broker.finish();
+}
+
+#[test]
+fn dropping_everything_ends_the_link_without_leave() {
+    let (broker, took_leave) = reporting(|mut link| {
+        link.accept();
+        link.echo()
+    });
+    let (client, inbox) = connect(&broker);
+    drop((client.clone(), inbox));
+    client
+        .publish_and_wait(&Message::new("a", b"still up").at_least_once())
+        .unwrap();
+    drop(client);
+    assert!(!took_leave.recv_timeout(LIMIT).unwrap());
+    broker.finish();
+}
+
+#[test]
+fn a_copy_is_acknowledged_when_it_is_dropped() {
+    let broker = Broker::once(|mut link| {
+        link.accept();
+        link.publish("a", b"one", 7);
+        // The publication of the client comes first: the message is still being processed.
+        assert!(matches!(link.packet(), Some(Packet::Publish(_))));
+        assert!(
+            matches!(link.packet(), Some(Packet::PubAck(ack)) if ack.packet_identifier.get() == 7)
+        );
+        assert!(link.echo());
+    });
+    let (client, mut inbox) = connect(&broker);
+    let message = inbox.iter_timeout(LIMIT).next().unwrap();
+    assert_eq!(
+        (message.topic(), message.payload(), message.qos()),
+        ("a", &b"one"[..], QoS::AtLeastOnce)
+    );
+    client
+        .publish(&Message::new("b", b"at work"))
+        .unwrap()
+        .acknowledged()
+        .unwrap();
+    drop(message);
+    client.disconnect().unwrap();
+    broker.finish();
+}
+
+#[test]
+fn a_payload_larger_than_the_buffer_is_streamed_from_a_reader() {
+    let payload: Vec<u8> = (0..300_000_u32).map(|n| n.to_le_bytes()[0]).collect();
+    let (broker, received) = reporting(|mut link| {
+        link.accept();
+        let Some(Packet::Publish(publish)) = link.packet() else {
+            panic!("no publish")
+        };
+        let payload = publish.payload.to_vec();
+        while !matches!(link.packet(), None | Some(Packet::Disconnect(_))) {}
+        payload
+    });
+    let (client, _inbox) = connect(&broker);
+    let len = u32::try_from(payload.len()).unwrap();
+    let mut delivery = client
+        .publish_stream(&Message::new("big", b""), len, &mut Cursor::new(&payload))
+        .unwrap();
+    delivery.acknowledged().unwrap();
+    client.disconnect().unwrap();
+    assert!(
+        received.recv_timeout(LIMIT).unwrap() == payload,
+        "changed on the way"
+    );
+    broker.finish();
+}

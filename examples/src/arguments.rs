@@ -1,0 +1,97 @@
+//! The arguments that most programs share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use mqtt_std::{Options, OptionsError, QoS, Version};
+
+/// Which broker, and how to speak to it.
+#[derive(Debug, Clone, Args)]
+pub struct Connection {
+    /// The URL of the broker.
+    #[arg(
+        long,
+        default_value = "mqtt://127.0.0.1:1883",
+        help = "Broker, by mqtt, mqtts, ws or wss: mqtts://user:password@host:8883"
+    )]
+    pub url: String,
+    /// What is common to all programs.
+    #[command(flatten)]
+    pub session: Session,
+}
+
+/// How to speak to a broker, whatever says which one.
+#[derive(Debug, Clone, Args)]
+pub struct Session {
+    /// Version of MQTT: 3.1.1 or 5
+    #[arg(long, value_name = "VERSION", default_value = "3.1.1", value_parser = parse_version)]
+    pub version: Version,
+    /// Trust only the certificate authorities in this PEM file, not those of the platform
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Client identifier; made up when not given
+    #[arg(long, value_name = "ID")]
+    pub client_id: Option<String>,
+}
+
+impl Connection {
+    /// The options for [`mqtt_std::new`] that these arguments ask for.
+    ///
+    /// # Errors
+    ///
+    /// When the URL cannot be used.
+    pub fn options(&self) -> Result<Options, OptionsError> {
+        self.session.options(&self.url)
+    }
+}
+
+impl Session {
+    /// The options for [`mqtt_std::new`] that these arguments ask for, with the broker at `url`.
+    ///
+    /// # Errors
+    ///
+    /// When the URL cannot be used.
+    pub fn options(&self, url: &str) -> Result<Options, OptionsError> {
+        let mut options = Options::from_url(url)?.version(self.version);
+        if let Some(file) = &self.ca_file {
+            options = options.ca_file(file);
+        }
+        if let Some(client_id) = &self.client_id {
+            options = options.client_id(client_id);
+        }
+        Ok(options)
+    }
+}
+
+/// Reads `3.1.1` or `5`.
+///
+/// # Errors
+///
+/// A text for the user when it is neither.
+pub fn parse_version(text: &str) -> Result<Version, String> {
+    match text {
+        "3.1.1" | "311" | "4" => Ok(Version::V3_1_1),
+        "5" | "5.0" => Ok(Version::V5),
+        _ => Err("expected 3.1.1 or 5".to_owned()),
+    }
+}
+
+/// The version as people write it.
+#[must_use]
+pub fn version_name(version: Version) -> &'static str {
+    if version.is_v5() { "5" } else { "3.1.1" }
+}
+
+/// Reads `0`, `1` or `2`.
+///
+/// # Errors
+///
+/// A text for the user when it is none of them.
+pub fn parse_qos(text: &str) -> Result<QoS, String> {
+    match text {
+        "0" => Ok(QoS::AtMostOnce),
+        "1" => Ok(QoS::AtLeastOnce),
+        "2" => Ok(QoS::ExactlyOnce),
+        _ => Err("expected 0, 1 or 2".to_owned()),
+    }
+}

@@ -1,0 +1,70 @@
+//! The command line.
+
+use std::time::Duration;
+
+use clap::Parser;
+use examples::arguments::Session;
+
+use crate::commands;
+
+/// Publishes the readings of this machine to an MQTT broker.
+#[derive(Debug, Parser)]
+#[command(name = "host-monitor", disable_version_flag = true)]
+pub(crate) struct Arguments {
+    /// The URL of the broker; without it one is started inside this program.
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "Broker: mqtts://user:password@host:8883; without it one is started in this program"
+    )]
+    pub(crate) broker: Option<String>,
+    /// End after this many acknowledged reports
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) count: Option<u32>,
+    /// Seconds between two reports
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = parse_interval)]
+    pub(crate) interval: Duration,
+    /// Topics are <TOPIC>/report, /presence, /command and /identity; host-monitor/<host name> when not given
+    #[arg(long, value_name = "TOPIC")]
+    pub(crate) topic: Option<String>,
+    #[command(flatten)]
+    pub(crate) session: Session,
+}
+
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "expected a number of seconds".to_owned())?;
+    commands::interval(seconds).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn version_means_that_of_mqtt() {
+        let arguments =
+            Arguments::try_parse_from(["host-monitor", "--version", "5", "--interval", "0.5"])
+                .unwrap();
+        assert_eq!(arguments.session.version, mqtt_std::Version::V5);
+        assert_eq!(arguments.interval, Duration::from_millis(500));
+    }
+
+    #[test]
+    fn useless_values_are_refused() {
+        for (option, value) in [("--count", "0"), ("--interval", "0"), ("--version", "4.2")] {
+            assert!(
+                Arguments::try_parse_from(["host-monitor", option, value]).is_err(),
+                "{option}"
+            );
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What the device publishes about itself.
+
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+/// All readings at one moment. What this machine does not have is `None` and left out of the JSON.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Reading {
+    /// Runnable processes, averaged over 1, 5 and 15 minutes.
+    pub(crate) load: [f32; 3],
+    pub(crate) memory: Space,
+    /// The root file system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) disk: Option<Space>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) temperature_c: Option<f32>,
+    pub(crate) uptime_s: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) network: Option<Network>,
+}
+
+/// Bytes there are and bytes that can still be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Space {
+    pub(crate) total: u64,
+    pub(crate) available: u64,
+}
+
+/// Bytes since the machine started, over all interfaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Network {
+    pub(crate) received: u64,
+    pub(crate) sent: u64,
+}
+
+/// One report as it goes out.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Report {
+    /// Counts the reports of this run, from 1.
+    pub(crate) sequence: u32,
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub(crate) time: u64,
+    pub(crate) reading: Reading,
+}
+
+/// Who the device is, the answer to `identify`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Identity<'a> {
+    pub(crate) host: &'a str,
+    pub(crate) system: &'a str,
+    pub(crate) program: &'static str,
+    pub(crate) process: u32,
+}
+
+impl Report {
+    /// The report of `reading`, stamped with the time of this machine.
+    pub(crate) fn new(sequence: u32, reading: Reading) -> Self {
+        let time = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs());
+        Self {
+            sequence,
+            time,
+            reading,
+        }
+    }
+}
+
+impl Space {
+    /// How much of it is used, in percent.
+    pub(crate) fn used_percent(self) -> u64 {
+        let used = self.total.saturating_sub(self.available);
+        used.saturating_mul(100)
+            .checked_div(self.total)
+            .unwrap_or(0)
+    }
+}
+
+/// The report in a few words, for one line of the screen.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Reading {
+            load,
+            memory,
+            disk,
+            temperature_c,
+            ..
+        } = &self.reading;
+        write!(
+            f,
+            "#{:<4} load {:.2}  memory {} %",
+            self.sequence,
+            load[0],
+            memory.used_percent()
+        )?;
+        if let Some(disk) = disk {
+            write!(f, "  disk {} %", disk.used_percent())?;
+        }
+        if let Some(celsius) = temperature_c {
+            write!(f, "  {celsius:.1} °C")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading() -> Reading {
+        Reading {
+            load: [0.42, 0.3, 0.21],
+            memory: Space {
+                total: 1000,
+                available: 870,
+            },
+            disk: None,
+            temperature_c: Some(48.5),
+            uptime_s: 93_784,
+            network: None,
+        }
+    }
+
+    #[test]
+    fn report_names_what_there_is_and_leaves_out_the_rest() {
+        let json = serde_json::to_value(Report {
+            sequence: 7,
+            time: 1,
+            reading: reading(),
+        })
+        .unwrap();
+        assert_eq!(json["sequence"], 7);
+        assert_eq!(json["reading"]["memory"]["available"], 870);
+        assert_eq!(json["reading"]["temperature_c"], 48.5);
+        assert_eq!(json["reading"].get("disk"), None);
+    }
+
+    #[test]
+    fn line_for_the_screen_is_short() {
+        let report = Report {
+            sequence: 7,
+            time: 1,
+            reading: reading(),
+        };
+        assert_eq!(report.to_string(), "#7    load 0.42  memory 13 %  48.5 °C");
+    }
+
+    #[test]
+    fn empty_file_system_is_not_a_division_by_zero() {
+        assert_eq!(
+            Space {
+                total: 0,
+                available: 0
+            }
+            .used_percent(),
+            0
+        );
+    }
+}

@@ -40,7 +40,7 @@ pub enum ConnectFailure {
     NotTls,
     /// The port speaks TLS, and we do not: use `mqtts` or `wss`.
     SpeaksTls,
-    /// The port speaks HTTP, and we do not: use `ws`.
+    /// The port speaks HTTP, and we do not: use `ws` or `wss`.
     SpeaksHttp,
     /// The TLS handshake failed for another reason.
     Tls(String),
@@ -152,7 +152,7 @@ impl fmt::Display for ConnectFailure {
             Self::ClientCertificate(detail) => write!(f, "the broker does not accept our client certificate: {detail}"),
             Self::NotTls => f.write_str("the port does not speak TLS"),
             Self::SpeaksTls => f.write_str("the port speaks TLS (use mqtts:// or wss://)"),
-            Self::SpeaksHttp => f.write_str("the port speaks HTTP (use ws://)"),
+            Self::SpeaksHttp => f.write_str("the port speaks HTTP (use ws:// or wss://)"),
             Self::Tls(detail) => write!(f, "TLS handshake failed: {detail}"),
             Self::HttpStatus(status) => write!(f, "the WebSocket handshake was answered with HTTP status {status}"),
             Self::NotWebSocket(detail) => write!(f, "not a WebSocket endpoint: {detail}"),

@@ -73,13 +73,9 @@ impl Runner {
             Some(connector) => connector,
             None => self.options.connector(self.trace.clone())?,
         };
-        let broker = connector.endpoint.to_string();
-        let end = Box::pin(self.drive(&mut connector, &broker)).await?;
+        let outcome = Box::pin(self.drive(&mut connector)).await;
         self.connector = Some(connector);
-        match end {
-            LinkEnd::Disconnected => Ok(()),
-            end => Err(Error::of_link(broker, end, &self.trace)),
-        }
+        outcome
     }
 
     /// The options, to be changed between two runs. Buffers keep the size that they have.
@@ -94,18 +90,24 @@ impl Runner {
         &self.options
     }
 
-    async fn drive(&mut self, connector: &mut Connector, broker: &str) -> Result<LinkEnd, Error> {
+    async fn drive(&mut self, connector: &mut Connector) -> Result<(), Error> {
+        let broker = connector.endpoint.to_string();
         let session = self.options.session();
         let parts = Parts::of(session)?;
         let options = parts.options(session)?;
+        let watch = Watch {
+            client: &self.client,
+            broker: &broker,
+            trace: &self.trace,
+        };
         let mut running = pin!(self.core.run(connector, &options));
-        let watching = watch(&self.client, broker, self.options.fail_fast);
-        match select(&mut running, watching).await {
-            Either::First(end) => Ok(end),
-            Either::Second(end) => {
-                // Not dropped: those who wait for something must learn that nothing will come.
-                select(running, self.client.disconnect()).await;
-                Ok(end)
+        match select(&mut running, watch.run(self.options.fail_fast)).await {
+            Either::First(LinkEnd::Disconnected) => Ok(()),
+            Either::First(end) => Err(watch.error(end)),
+            Either::Second(error) => {
+                // Not just dropped: those who wait for something must learn that nothing will come.
+                select(self.client.disconnect(), running).await;
+                Err(error)
             }
         }
     }
@@ -120,26 +122,39 @@ impl fmt::Debug for Runner {
     }
 }
 
-/// Tells the log what becomes of the link. Completes only when the first connection has failed and `fail_fast` is set.
-async fn watch(client: &Client, broker: &str, fail_fast: bool) -> LinkEnd {
-    let connections = || client.report().session.connections;
-    let before = connections();
-    let mut state = client.state();
-    loop {
-        match state {
-            LinkState::Connected { session_present } => {
-                tracing::info!(broker, session_present, "connected");
+/// Tells the log what becomes of the link.
+struct Watch<'a> {
+    client: &'a Client,
+    broker: &'a str,
+    trace: &'a Trace,
+}
+
+impl Watch<'_> {
+    /// Completes only when the first connection has failed and `fail_fast` is set.
+    async fn run(&self, fail_fast: bool) -> Error {
+        let before = self.connections();
+        let mut state = self.client.state();
+        loop {
+            if let LinkState::Connected { session_present } = state {
+                tracing::info!(broker = self.broker, session_present, "connected");
             }
-            LinkState::Waiting { retry_in_ms, end } => {
-                tracing::warn!(broker, retry_in_ms, %end, "no link");
-                // The state of a link that came and went at once may not have been seen.
-                if fail_fast && connections() == before {
-                    return end;
+            if let LinkState::Waiting { retry_in_ms, end } = state {
+                let error = self.error(end);
+                tracing::warn!(retry_in_ms, "{error}");
+                // The counter, because the state of a link that came and went at once may not have been seen.
+                if fail_fast && self.connections() == before {
+                    return error;
                 }
             }
-            LinkState::Stopped(end) => tracing::info!(broker, %end, "stopped"),
-            _ => {}
+            state = self.client.state_change(state).await;
         }
-        state = client.state_change(state).await;
+    }
+
+    fn connections(&self) -> u32 {
+        self.client.report().session.connections
+    }
+
+    fn error(&self, end: LinkEnd) -> Error {
+        Error::of_link(self.broker.to_owned(), end, self.trace)
     }
 }

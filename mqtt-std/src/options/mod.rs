@@ -119,7 +119,7 @@ impl Options {
         self
     }
 
-    /// Over WebSocket, as the schemes `ws` and `wss` say.
+    /// Over WebSocket, as the schemes `ws` and `wss` say. A frame of more than 16 MiB ends the link.
     #[must_use]
     pub fn websocket(mut self) -> Self {
         self.transport.websocket = true;

@@ -98,6 +98,9 @@ pub(crate) const fn count(kind: Kind, task: Task) -> u32 {
         (Kind::Rumqttc, Task::AtMostOnce) => 500_000,
         (Kind::Rumqttc, Task::AtLeastOnce) => 200_000,
         (Kind::Rumqttc, Task::Receive) => 2_000_000,
+        (Kind::Ours, Task::AtMostOnce) => 3_000_000,
+        (Kind::Ours, Task::AtLeastOnce) => 400_000,
+        (Kind::Ours, Task::Receive) => 5_000_000,
         (_, Task::RoundTrip) => 20_000,
     }
 }

@@ -1,5 +1,6 @@
 //! The clients that are compared. Each does one task in a process of its own and prints one line about itself.
 
+mod ours;
 mod raw;
 #[allow(
     clippy::large_futures,
@@ -23,10 +24,12 @@ pub(crate) enum Kind {
     Raw,
     /// rumqttc 0.25, async.
     Rumqttc,
+    /// mqtt-std.
+    Ours,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 2] = [Self::Raw, Self::Rumqttc];
+    pub(crate) const ALL: [Self; 3] = [Self::Raw, Self::Rumqttc, Self::Ours];
 }
 
 /// What is to be done `count` times.
@@ -67,6 +70,7 @@ pub(crate) fn run(kind: Kind, task: Task, port: u16, count: u32) -> Result<()> {
     let mut round_trips = match kind {
         Kind::Raw => raw::run(task, port, count)?,
         Kind::Rumqttc => rumqttc::run(task, port, count)?,
+        Kind::Ours => ours::run(task, port, count)?,
     };
     round_trips.sort_unstable();
     let median = round_trips.get(round_trips.len() / 2).copied();

@@ -144,3 +144,75 @@ impl error::Error for ConnectFailure {
         self.io().map(|error| error as _)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mqtt_core::client::ConnectError;
+
+    use super::*;
+    use crate::Stage;
+
+    fn told(end: LinkEnd, failure: Option<ConnectFailure>, heard: bool) -> String {
+        let trace = Trace::default();
+        trace.enter(Stage::Tcp);
+        if heard {
+            trace.hear();
+        }
+        if let Some(failure) = failure {
+            trace.fail(failure);
+        }
+        Error::of_link("h:1".to_owned(), end, &trace).to_string()
+    }
+
+    #[test]
+    fn each_end_has_a_line_of_its_own() {
+        let reset = || Some(ConnectFailure::Io(Arc::new(io::Error::other("reset"))));
+        let refused = LinkEnd::Session(SessionError::Refused(ReasonCode::NOT_AUTHORIZED));
+        let cases = [
+            (
+                told(
+                    LinkEnd::Connect(ConnectError::Refused),
+                    Some(ConnectFailure::Refused),
+                    false,
+                ),
+                "cannot connect to h:1: connection refused",
+            ),
+            (
+                told(LinkEnd::Connect(ConnectError::TimedOut), None, false),
+                "cannot connect to h:1: timed out during TCP connect",
+            ),
+            (
+                told(
+                    LinkEnd::Io,
+                    Some(ConnectFailure::ClientCertificate("x".into())),
+                    false,
+                ),
+                "cannot connect to h:1: the broker does not accept our client certificate: x",
+            ),
+            (
+                told(refused, None, true),
+                "broker h:1 refused: not authorized",
+            ),
+            (
+                told(LinkEnd::PeerClosed, None, false),
+                "broker h:1 closed the link without an answer (is it an MQTT port, and without TLS?)",
+            ),
+            (
+                told(LinkEnd::PeerClosed, reset(), false),
+                "broker h:1 closed the link without an answer (is it an MQTT port, and without TLS?)",
+            ),
+            (
+                told(LinkEnd::PeerClosed, None, true),
+                "link to h:1 lost: server closed the connection",
+            ),
+            (told(LinkEnd::Io, reset(), true), "link to h:1 lost: reset"),
+            (
+                told(LinkEnd::Session(SessionError::PingTimeout), None, true),
+                "link to h:1 lost: no answer to PINGREQ",
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(text, expected);
+        }
+    }
+}

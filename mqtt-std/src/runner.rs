@@ -11,6 +11,9 @@ use crate::{
     wait::{Either, select},
 };
 
+/// Every pause between two links is this long at least: long enough for a look at why the first has ended.
+const SHORTEST_PAUSE_MS: u32 = 10;
+
 /// Makes a client for `options`: handles to publish and subscribe with, the inbox, and the runner that does the work.
 ///
 /// Nothing happens before [`Runner::run`] is polled; spawn it, or `join` it with the rest of the program.
@@ -94,7 +97,8 @@ impl Runner {
         let broker = connector.endpoint.to_string();
         let session = self.options.session();
         let parts = Parts::of(session)?;
-        let options = parts.options(session)?;
+        let mut options = parts.options(session)?;
+        options.reconnect.floor_ms = options.reconnect.floor_ms.max(SHORTEST_PAUSE_MS);
         let watch = Watch {
             client: &self.client,
             broker: &broker,

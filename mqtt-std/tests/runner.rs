@@ -98,6 +98,28 @@ async fn a_refused_port_is_told_in_one_line() {
     );
 }
 
+/// Even when the next attempt would follow at once.
+#[tokio::test]
+async fn fail_fast_tells_of_the_first_attempt() {
+    let address = closed_port();
+    let hasty = Reconnect {
+        initial_ms: 0,
+        ..Reconnect::default()
+    };
+    let options = Options::from_url(&format!("mqtt://{address}"))
+        .unwrap()
+        .fail_fast(true)
+        .reconnect(hasty);
+    let (client, mut inbox, mut runner) = mqtt_std::new(options).unwrap();
+    let (outcome, next) = within(async { tokio::join!(runner.run(), inbox.next()) }).await;
+    assert_eq!(
+        outcome.unwrap_err().to_string(),
+        format!("cannot connect to {address}: connection refused")
+    );
+    assert!(next.is_err(), "the inbox waits for what will not come");
+    assert_eq!(client.report().attempts, 1);
+}
+
 #[tokio::test]
 async fn an_unknown_host_is_told() {
     let error = run(Options::new("no-such-host.invalid").fail_fast(true))

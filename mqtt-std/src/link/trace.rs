@@ -30,12 +30,12 @@ impl Trace {
         self.with(|state| *state = State::default());
     }
 
-    pub(super) fn enter(&self, stage: Stage) {
+    pub(crate) fn enter(&self, stage: Stage) {
         self.with(|state| state.stage = stage);
     }
 
     /// Remembers `failure`, unless there is one already: the first is the cause.
-    pub(super) fn fail(&self, failure: ConnectFailure) {
+    pub(crate) fn fail(&self, failure: ConnectFailure) {
         self.with(|state| {
             state.failure.get_or_insert(failure);
         });
@@ -49,7 +49,7 @@ impl Trace {
     }
 
     /// Notes that the peer has sent something.
-    pub(super) fn hear(&self) {
+    pub(crate) fn hear(&self) {
         self.heard.store(true, Relaxed);
     }
 

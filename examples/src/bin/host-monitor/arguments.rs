@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use examples::arguments::Session;
+use mqtt_std::TopicName;
 
 use crate::commands;
 
@@ -25,10 +26,15 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = parse_interval)]
     pub(crate) interval: Duration,
     /// Topics are <TOPIC>/report, /presence, /command and /identity; host-monitor/<host name> when not given
-    #[arg(long, value_name = "TOPIC")]
+    #[arg(long, value_name = "TOPIC", value_parser = parse_topic)]
     pub(crate) topic: Option<String>,
     #[command(flatten)]
     pub(crate) session: Session,
+}
+
+fn parse_topic(text: &str) -> Result<String, String> {
+    let topic = TopicName::new(text).map_err(|error| error.to_string())?;
+    Ok(topic.as_str().to_owned())
 }
 
 fn parse_interval(text: &str) -> Result<Duration, String> {
@@ -60,7 +66,12 @@ mod tests {
 
     #[test]
     fn useless_values_are_refused() {
-        for (option, value) in [("--count", "0"), ("--interval", "0"), ("--version", "4.2")] {
+        for (option, value) in [
+            ("--count", "0"),
+            ("--interval", "0"),
+            ("--version", "4.2"),
+            ("--topic", "a/#"),
+        ] {
             assert!(
                 Arguments::try_parse_from(["host-monitor", option, value]).is_err(),
                 "{option}"

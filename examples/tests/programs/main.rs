@@ -3,3 +3,4 @@
 mod host_monitor;
 mod program;
 mod publish_subscribe;
+mod tls;

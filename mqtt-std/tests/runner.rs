@@ -8,8 +8,8 @@ use std::{future::Future, time::Duration};
 use common::{Broker, LIMIT, closed_port, reporting};
 use mqtt_core::codec::Packet;
 use mqtt_std::{
-    Client, ConnectFailure, Error, LinkEnd, LinkState, Message, Options, PublishError, QoS,
-    Reconnect, Runner, Stage,
+    Client, ConnectFailure, Error, LinkEnd, LinkState, Message, Options, Properties, PublishError,
+    QoS, Reconnect, Runner, Stage,
 };
 use tokio::time::timeout;
 
@@ -37,6 +37,25 @@ fn handles_go_anywhere() {
     movable::<mqtt_std::Inbox>();
     movable::<mqtt_std::Delivery>();
     movable::<mqtt_std::blocking::Inbox>();
+}
+
+/// Every future can be awaited in a task of a multi-threaded runtime.
+#[test]
+fn futures_go_anywhere() {
+    fn sendable<F: Future + Send>(_: F) {}
+    let options = Options::new("localhost");
+    let (client, mut inbox, mut runner) = mqtt_std::new(options).unwrap();
+    let message = Message::new("t", b"");
+    sendable(client.subscribe("t", QoS::AtMostOnce));
+    sendable(client.subscribe_all(&[], Properties::NONE, &mut []));
+    sendable(client.unsubscribe("t"));
+    sendable(client.unsubscribe_all(&[], Properties::NONE, &mut []));
+    sendable(client.disconnect());
+    sendable(client.state_change(client.state()));
+    sendable(client.connected());
+    sendable(client.try_publish(&message).unwrap().acknowledged());
+    sendable(inbox.next());
+    sendable(runner.run());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,7 +25,7 @@ pub(crate) struct Arguments {
     /// Seconds between two reports
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = parse_interval)]
     pub(crate) interval: Duration,
-    /// Topics are <TOPIC>/report, /presence, /command and /identity; host-monitor/<host name> when not given
+    /// Report, presence, command and identity are below this topic; host-monitor/HOST when not given
     #[arg(long, value_name = "TOPIC", value_parser = parse_topic)]
     pub(crate) topic: Option<String>,
     #[command(flatten)]

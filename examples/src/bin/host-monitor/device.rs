@@ -104,15 +104,20 @@ impl Device {
     }
 
     async fn say_goodbye(&mut self) -> anyhow::Result<()> {
-        let offline = Message::new(&self.topics.presence, Topics::OFFLINE)
-            .at_least_once()
-            .retain();
-        let mut offline = self.client.publish(&offline).await?;
+        let offline = self.presence(Topics::OFFLINE);
         while let Some(answer) = self.in_flight.next().await {
             self.answered(&answer)?;
         }
-        offline.acknowledged().await?;
+        if let Ok(mut offline) = offline {
+            // Refused or not, there is nothing left to be done about it.
+            let _ = offline.acknowledged().await;
+        }
         Ok(())
+    }
+
+    fn presence(&self, state: &[u8]) -> Result<Delivery, PublishError> {
+        let message = Message::new(&self.topics.presence, state);
+        self.client.try_publish(&message.at_least_once().retain())
     }
 
     /// Shows how it all went.
@@ -177,15 +182,8 @@ impl Device {
     /// After each connection the broker may have published our will: we are back, so say so again.
     fn link_changed(&mut self, state: LinkState) -> anyhow::Result<()> {
         if matches!(state, LinkState::Connected { .. }) {
-            let online = Message::new(&self.topics.presence, Topics::ONLINE)
-                .at_least_once()
-                .retain();
             // Lost with the link, it is said again on the next one.
-            drop(
-                self.client
-                    .try_publish(&online)
-                    .context("cannot publish the presence")?,
-            );
+            self.note_failure("presence", self.presence(Topics::ONLINE))?;
         }
         Ok(self.screen.link(state, &self.round_trips)?)
     }
@@ -212,7 +210,7 @@ impl Device {
         Ok(())
     }
 
-    fn identify(&self) -> anyhow::Result<()> {
+    fn identify(&mut self) -> anyhow::Result<()> {
         let system = rustix::system::uname();
         let identity = Identity {
             host: &system.nodename().to_string_lossy(),
@@ -226,7 +224,19 @@ impl Device {
         };
         let head = Message::new(&self.topics.identity, b"").at_least_once();
         let delivery = self.client.try_publish(&Json(head, &identity));
-        drop(delivery.context("cannot publish the identity")?);
+        self.note_failure("identity", delivery)
+    }
+
+    /// For what nobody waits for. That there is no room is worth a line, not the end of the device.
+    fn note_failure(
+        &mut self,
+        what: &str,
+        delivery: Result<Delivery, PublishError>,
+    ) -> anyhow::Result<()> {
+        if let Err(error) = delivery {
+            self.screen
+                .note(&format!("{what} not published: {error}"), &self.round_trips)?;
+        }
         Ok(())
     }
 }

@@ -183,7 +183,7 @@ impl Device {
     fn link_changed(&mut self, state: LinkState) -> anyhow::Result<()> {
         if matches!(state, LinkState::Connected { .. }) {
             // Lost with the link, it is said again on the next one.
-            self.note_failure("presence", self.presence(Topics::ONLINE))?;
+            self.note_failure("presence", &self.presence(Topics::ONLINE))?;
         }
         Ok(self.screen.link(state, &self.round_trips)?)
     }
@@ -224,14 +224,14 @@ impl Device {
         };
         let head = Message::new(&self.topics.identity, b"").at_least_once();
         let delivery = self.client.try_publish(&Json(head, &identity));
-        self.note_failure("identity", delivery)
+        self.note_failure("identity", &delivery)
     }
 
     /// For what nobody waits for. That there is no room is worth a line, not the end of the device.
     fn note_failure(
         &mut self,
         what: &str,
-        delivery: Result<Delivery, PublishError>,
+        delivery: &Result<Delivery, PublishError>,
     ) -> anyhow::Result<()> {
         if let Err(error) = delivery {
             self.screen

@@ -53,6 +53,8 @@ pub enum OptionsError {
     PasswordWithoutUserName,
     /// Without a client identifier the session cannot outlive the link [MQTT-3.1.3-7]: `clean_session` must be set.
     ClientIdNeeded,
+    /// The buffer of this name is smaller than 128 bytes.
+    Buffer(&'static str),
     /// The transmit buffer has no room for what the options ask for, or they make no `Connect`.
     Session(PublishError),
 }
@@ -104,6 +106,7 @@ impl fmt::Display for OptionsError {
                 f.write_str("a password needs a user name (MQTT 3.1.1)")
             }
             Self::ClientIdNeeded => f.write_str("a session that is kept needs a client identifier"),
+            Self::Buffer(name) => write!(f, "the {name} buffer needs 128 bytes at least"),
             Self::Session(error) => write!(f, "no Connect can be made of the options: {error}"),
         }
     }

@@ -50,6 +50,17 @@ pub(crate) struct Buffers {
     pub(crate) wire: usize,
 }
 
+impl Buffers {
+    fn check(&self) -> Result<(), OptionsError> {
+        for (name, len) in [("receive", self.receive), ("wire", self.wire)] {
+            if len < 128 {
+                return Err(OptionsError::Buffer(name));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Enough for every packet that most brokers pass on; all three are allocated once.
 const BUFFER: usize = 64 * 1024;
 
@@ -408,7 +419,8 @@ impl Options {
         self
     }
 
-    /// The size of the receive buffer in bytes: the largest message that is delivered whole. By default 64 KiB.
+    /// The size of the receive buffer in bytes: the largest message that is delivered whole. At least 128, by default
+    /// 64 KiB.
     #[must_use]
     pub fn rx_buffer(mut self, bytes: usize) -> Self {
         self.buffers.receive = bytes;
@@ -422,7 +434,7 @@ impl Options {
         self
     }
 
-    /// The size of the buffer in bytes in which packets are gathered for one write. By default 64 KiB.
+    /// The size of the buffer in bytes in which packets are gathered for one write. At least 128, by default 64 KiB.
     #[must_use]
     pub fn wire_buffer(mut self, bytes: usize) -> Self {
         self.buffers.wire = bytes;
@@ -482,6 +494,7 @@ impl Options {
     /// Checks everything and reads the files.
     pub(crate) fn connector(&self, trace: Arc<Trace>) -> Result<Connector, OptionsError> {
         self.session.check()?;
+        self.buffers.check()?;
         self.transport.connector(trace)
     }
 

@@ -202,6 +202,22 @@ fn what_the_broker_would_refuse_is_refused_before() {
     let cases = [
         (Options::new(""), OptionsError::Host(String::new())),
         (
+            Options::new("h:1883"),
+            OptionsError::Host("h:1883".to_owned()),
+        ),
+        (
+            Options::new("[::1]"),
+            OptionsError::Host("[::1]".to_owned()),
+        ),
+        (
+            Options::new("h").rx_buffer(8),
+            OptionsError::Buffer("receive"),
+        ),
+        (
+            Options::new("h").wire_buffer(0),
+            OptionsError::Buffer("wire"),
+        ),
+        (
             Options::new("two words"),
             OptionsError::Host("two words".to_owned()),
         ),
@@ -257,6 +273,19 @@ fn mqtt_5_lifts_two_rules() {
         check(&Options::new("h").version(Version::V5).clean_session(false)),
         Ok(())
     );
+}
+
+#[test]
+fn an_address_is_a_host() {
+    for host in [
+        "::1",
+        "2001:db8::7",
+        "10.0.0.1",
+        "broker.example",
+        "under_score",
+    ] {
+        assert_eq!(check(&Options::new(host)), Ok(()), "{host}");
+    }
 }
 
 #[cfg(feature = "websocket")]

@@ -1,6 +1,6 @@
 //! The options of the way to the broker.
 
-use std::{borrow::Cow, fmt, fs, path::PathBuf, sync::Arc};
+use std::{borrow::Cow, fmt, fs, net::Ipv6Addr, path::PathBuf, sync::Arc};
 
 use super::OptionsError;
 #[cfg(feature = "tls")]
@@ -85,13 +85,18 @@ impl Transport {
         })
     }
 
+    /// A colon is part of an IPv6 address, or somebody has given a port or a URL.
+    fn has_good_host(&self) -> bool {
+        let foreign = |c: char| c.is_whitespace() || "/@%?#[]".contains(c);
+        let is_v6 = || self.host.parse::<Ipv6Addr>().is_ok();
+        !self.host.is_empty()
+            && !self.host.contains(foreign)
+            && (!self.host.contains(':') || is_v6())
+    }
+
     /// An option that would silently have no effect is an error: above all, a CA beside a scheme without TLS.
     fn check(&self) -> Result<(), OptionsError> {
-        if self.host.is_empty()
-            || self
-                .host
-                .contains(|c: char| c.is_whitespace() || "/@%?#".contains(c))
-        {
+        if !self.has_good_host() {
             // In front of an `@` there may be a password.
             let shown = self.host.rsplit('@').next().unwrap_or_default();
             return Err(OptionsError::Host(shown.to_owned()));

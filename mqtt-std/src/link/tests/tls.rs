@@ -18,14 +18,14 @@ use crate::{
     options::{Pem, TlsOptions},
 };
 
-struct Server<'a> {
+pub(super) struct Server<'a> {
     identity: Identity,
     version: &'static SupportedProtocolVersion,
     clients: Option<&'a Authority>,
 }
 
 impl Server<'_> {
-    fn acceptor(&self) -> TlsAcceptor {
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider.clone());
         let builder = builder.with_protocol_versions(&[self.version]).unwrap();
@@ -63,7 +63,7 @@ impl Server<'_> {
     }
 }
 
-fn server(identity: Identity) -> Server<'static> {
+pub(super) fn server(identity: Identity) -> Server<'static> {
     Server {
         identity,
         version: &TLS13,

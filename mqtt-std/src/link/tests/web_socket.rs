@@ -1,4 +1,5 @@
 use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::{
     WebSocketStream, accept_hdr_async,
     tungstenite::{
@@ -23,10 +24,10 @@ async fn listen_ws() -> (TcpListener, Transport) {
 }
 
 /// Accepts a WebSocket, with `subprotocol` in the answer; gives the request too.
-async fn upgrade(
-    stream: TcpStream,
+async fn upgrade<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     subprotocol: Option<&'static str>,
-) -> (WebSocketStream<TcpStream>, Request) {
+) -> (WebSocketStream<S>, Request) {
     let mut seen = None;
     #[expect(
         clippy::result_large_err,
@@ -60,20 +61,36 @@ async fn served<F: Future<Output = ()> + Send + 'static>(
 
 #[tokio::test]
 async fn binary_frames_carry_bytes_both_ways_whatever_their_borders() {
-    let (reader, writer) = served(|mut socket| async move {
-        while let Some(Ok(message)) = socket.next().await {
-            if let Message::Binary(bytes) = message {
-                for piece in bytes.chunks(7_001) {
-                    socket
-                        .feed(Message::Binary(piece.to_vec().into()))
-                        .await
-                        .unwrap();
-                }
-                socket.flush().await.unwrap();
+    let (reader, writer) = served(echo_frames).await;
+    converse(reader, writer).await;
+}
+
+/// Sends back what comes, in frames of another size.
+async fn echo_frames<S: AsyncRead + AsyncWrite + Unpin>(mut socket: WebSocketStream<S>) {
+    while let Some(Ok(message)) = socket.next().await {
+        if let Message::Binary(bytes) = message {
+            for piece in bytes.chunks(7_001) {
+                let piece = Message::Binary(piece.to_vec().into());
+                socket.feed(piece).await.unwrap();
             }
+            socket.flush().await.unwrap();
         }
-    })
-    .await;
+    }
+}
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn a_web_socket_runs_over_tls() {
+    let authority = certificates::Authority::new();
+    let acceptor = tls::server(authority.issue("localhost")).acceptor();
+    let (listener, mut transport) = listen_ws().await;
+    transport.tls = true;
+    transport.tls_options.authorities = vec![crate::options::Pem::Text(authority.pem())];
+    tokio::spawn(async move {
+        let stream = acceptor.accept(accept(listener).await).await.unwrap();
+        echo_frames(upgrade(stream, Some("mqtt")).await.0).await;
+    });
+    let (reader, writer) = connected(&transport).await;
     converse(reader, writer).await;
 }
 

@@ -61,14 +61,14 @@ mod wait;
 
 pub use mqtt_core::{
     Json, Message, Publication, WrittenBy,
-    client::{LinkEnd, LinkState, Report, Stopped, StreamError, SubscribeError},
+    client::{ConnectError, LinkEnd, LinkState, Report, Stopped, StreamError, SubscribeError},
     codec::{
-        Properties, Property, QoS, ReasonCode, RetainHandling, Subscription, TopicFilter,
-        TopicName, Version,
+        DecodeError, EncodeError, Fault, PacketIdentifier, Properties, Property, QoS, ReasonCode,
+        RetainHandling, Subscription, TopicError, TopicFilter, TopicName, Version, Writer,
     },
     session::{
-        AckToken, Authentication, DeliveryError, OutboxPolicy, Oversize, PublishError, Reconnect,
-        SessionError,
+        AckToken, Authentication, Counters, DeliveryError, OutboxPolicy, Oversize, ProtocolError,
+        PublishError, Reconnect, SessionError,
     },
 };
 

@@ -5,7 +5,7 @@ use std::{error, fmt, io, sync::Arc, time::Duration};
 use mqtt_core::{
     Publication,
     client::{LinkState, Report, StreamError, SubscribeError},
-    codec::{Properties, QoS, ReasonCode, Subscription},
+    codec::{Properties, QoS, ReasonCode, Subscription, TopicFilter},
     session::{AckToken, DeliveryError, PublishError},
 };
 
@@ -169,6 +169,20 @@ impl Client {
         block_on_timeout(self.client.unsubscribe(filter), timeout)
     }
 
+    /// Ends several subscriptions by one packet; `codes` receives the answer to each.
+    ///
+    /// # Errors
+    ///
+    /// As [`unsubscribe`](Self::unsubscribe).
+    pub fn unsubscribe_all(
+        &self,
+        filters: &[TopicFilter<'_>],
+        properties: Properties<'_>,
+        codes: &mut [ReasonCode],
+    ) -> Result<(), SubscribeError> {
+        block_on(self.client.unsubscribe_all(filters, properties, codes))
+    }
+
     /// Acknowledges a message that was deferred.
     pub fn acknowledge(&self, token: AckToken) {
         self.client.acknowledge(token);
@@ -205,7 +219,13 @@ impl Client {
         self.client.state()
     }
 
-    /// Waits until the state is another than `from`; `None` if that took longer than `timeout`.
+    /// Waits until the state is another than `from`.
+    #[must_use]
+    pub fn state_change(&self, from: LinkState) -> LinkState {
+        block_on(self.client.state_change(from))
+    }
+
+    /// As [`state_change`](Self::state_change); `None` if that took longer than `timeout`.
     #[must_use]
     pub fn state_change_timeout(&self, from: LinkState, timeout: Duration) -> Option<LinkState> {
         block_on_timeout(self.client.state_change(from), timeout)

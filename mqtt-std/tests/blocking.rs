@@ -5,9 +5,10 @@ mod common;
 use std::{io::Cursor, thread, time::Duration};
 
 use common::{Broker, LIMIT, closed_port, reporting};
-use mqtt_core::codec::Packet;
+use mqtt_core::codec::{Packet, Publish};
 use mqtt_std::{
-    ConnectFailure, Error, Message, Options, QoS, Reconnect,
+    ConnectFailure, Error, Message, Options, Oversize, Properties, Property, QoS, Reconnect,
+    TopicName, Version,
     blocking::{self, Client, Inbox},
 };
 
@@ -175,6 +176,72 @@ fn a_copy_is_acknowledged_when_it_is_dropped() {
         .acknowledged()
         .unwrap();
     drop(message);
+    client.disconnect().unwrap();
+    broker.finish();
+}
+
+#[test]
+fn a_copy_has_all_of_a_large_message_or_tells_how_large_it_is() {
+    for oversize in [Oversize::Stream, Oversize::Skip] {
+        let broker = Broker::once(|mut link| {
+            link.accept();
+            link.publish("large", &[7; 5_000], 1);
+            link.publish("small", b"next", 2);
+            assert!(link.echo());
+        });
+        let options = Options::from_url(&broker.url())
+            .unwrap()
+            .rx_buffer(512)
+            .oversize(oversize);
+        let (client, mut inbox) = blocking::connect(options).unwrap();
+        let mut messages = inbox.iter_timeout(LIMIT);
+        let large = messages.next().unwrap();
+        assert_eq!((large.topic(), large.total_len()), ("large", 5_000));
+        assert_eq!(large.is_whole(), oversize == Oversize::Stream);
+        assert_eq!(
+            large.payload(),
+            if large.is_whole() {
+                &[7; 5_000][..]
+            } else {
+                &[]
+            }
+        );
+        drop(large);
+        assert_eq!(messages.next().unwrap().payload(), b"next");
+        client.disconnect().unwrap();
+        broker.finish();
+    }
+}
+
+#[test]
+fn a_copy_keeps_what_an_answer_needs() {
+    let broker = Broker::once(|mut link| {
+        link.version = Version::V5;
+        link.accept();
+        let properties = [
+            Property::ContentType("text/plain"),
+            Property::ResponseTopic(TopicName::new("answers").unwrap()),
+            Property::CorrelationData(b"\0\x01"),
+            Property::UserProperty("k", "v"),
+        ];
+        let publish = Publish {
+            properties: Properties::from(&properties),
+            ..Publish::new(TopicName::new("ask").unwrap(), b"?")
+        };
+        let mut bytes = [0; 200];
+        let len = publish.encode(Version::V5, &mut bytes).unwrap();
+        link.send(&bytes[..len]);
+        assert!(link.echo());
+    });
+    let options = Options::from_url(&broker.url())
+        .unwrap()
+        .version(Version::V5);
+    let (client, mut inbox) = blocking::connect(options).unwrap();
+    let message = inbox.iter_timeout(LIMIT).next().unwrap();
+    assert_eq!(message.content_type(), Some("text/plain"));
+    assert_eq!(message.response_topic(), Some("answers"));
+    assert_eq!(message.correlation_data(), Some(&b"\0\x01"[..]));
+    assert_eq!(message.user_properties().collect::<Vec<_>>(), [("k", "v")]);
     client.disconnect().unwrap();
     broker.finish();
 }

@@ -63,6 +63,8 @@ pub(crate) fn closed_port() -> SocketAddr {
 pub(crate) struct Link {
     stream: TcpStream,
     body: Vec<u8>,
+    /// What the client speaks.
+    pub(crate) version: Version,
 }
 
 impl Link {
@@ -72,6 +74,7 @@ impl Link {
         Self {
             stream,
             body: Vec::new(),
+            version: Version::V3_1_1,
         }
     }
 
@@ -88,7 +91,7 @@ impl Link {
         let header = self.header()?;
         self.body.resize(header.remaining_length as usize, 0);
         self.stream.read_exact(&mut self.body).unwrap();
-        Some(Packet::decode(header, &self.body, Version::V3_1_1).unwrap())
+        Some(Packet::decode(header, &self.body, self.version).unwrap())
     }
 
     fn header(&mut self) -> Option<FixedHeader> {
@@ -101,7 +104,7 @@ impl Link {
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
                 Err(error) => panic!("the client said nothing more: {error}"),
             }
-            if let Some((header, _)) = FixedHeader::decode(&bytes, Version::V3_1_1).unwrap() {
+            if let Some((header, _)) = FixedHeader::decode(&bytes, self.version).unwrap() {
                 return Some(header);
             }
         }
@@ -110,7 +113,10 @@ impl Link {
     /// Takes `Connect` and accepts it.
     pub(crate) fn accept(&mut self) {
         assert!(matches!(self.packet(), Some(Packet::Connect(_))));
-        self.send(&[0x20, 2, 0, 0]);
+        match self.version {
+            Version::V3_1_1 => self.send(&[0x20, 2, 0, 0]),
+            Version::V5 => self.send(&[0x20, 3, 0, 0, 0]),
+        }
     }
 
     pub(crate) fn publish(&mut self, topic: &str, payload: &[u8], packet_identifier: u16) {
@@ -120,7 +126,7 @@ impl Link {
             ..Publish::new(mqtt_core::codec::TopicName::new(topic).unwrap(), payload)
         };
         let mut bytes = vec![0; payload.len() + topic.len() + 20];
-        let len = publish.encode(Version::V3_1_1, &mut bytes).unwrap();
+        let len = publish.encode(self.version, &mut bytes).unwrap();
         self.send(&bytes[..len]);
     }
 

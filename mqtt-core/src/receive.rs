@@ -1,7 +1,7 @@
 //! From a stream of bytes to packets: any split, any number of packets at once, packets larger than the buffer.
 
 use crate::{
-    bytes::copy_within,
+    bytes::move_down,
     codec::{
         DecodeError, FixedHeader, Packet, PacketIdentifier, PacketType, Properties, PublishHead,
         QoS, Reader, TopicName, Version,
@@ -105,7 +105,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReceiveBuffer<B> {
         let bytes = buffer.as_mut();
         if state.start != state.head {
             let to = state.head;
-            copy_within(
+            move_down(
                 bytes,
                 state.start,
                 state.end.saturating_sub(state.start),
@@ -284,7 +284,7 @@ impl State {
                     skip: false,
                 };
                 let len = self.end.saturating_sub(self.start);
-                copy_within(bytes, self.start, len, 0);
+                move_down(bytes, self.start, len, 0);
                 self.start = kept;
                 self.end = len;
                 self.head = kept;

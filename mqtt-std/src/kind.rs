@@ -9,6 +9,7 @@ use std::{
 use mqtt_core::{
     Instant,
     client::{Kind, Mutex, Shared, Wakers},
+    session::Slot,
 };
 
 use crate::timer;
@@ -21,6 +22,7 @@ pub enum Std {}
 
 impl Kind for Std {
     type Buffer = Box<[u8]>;
+    type Slots = Box<[Slot]>;
     type Mutex<T> = Lock<T>;
     type Wakers = WakerList;
     type Pointer = Arc<Shared<Self>>;

@@ -2,7 +2,10 @@
 
 use std::{fmt, pin::pin, sync::Arc};
 
-use mqtt_core::client::{LinkEnd, LinkState, Shared};
+use mqtt_core::{
+    client::{LinkEnd, LinkState, Shared},
+    session::Slot,
+};
 
 use crate::{
     Client, Error, Inbox, Options, OptionsError, Std,
@@ -25,6 +28,10 @@ pub fn new(options: Options) -> Result<(Client, Inbox, Runner), OptionsError> {
     let trace = Arc::new(Trace::default());
     let connector = options.connector(trace.clone())?;
     let buffer = |len: usize| vec![0; len].into_boxed_slice();
+    // One for every 64 bytes of buffer: more messages hardly fit.
+    let slots = |len: usize, inbound: u16| {
+        vec![Slot::FREE; len / 64 + usize::from(inbound) + 8].into_boxed_slice()
+    };
     let sizes = options.buffers;
     let shared = {
         let parts = Parts::of(options.session())?;
@@ -32,6 +39,7 @@ pub fn new(options: Options) -> Result<(Client, Inbox, Runner), OptionsError> {
         Shared::new(
             buffer(sizes.receive),
             buffer(sizes.transmit),
+            slots(sizes.transmit, core.receive_maximum),
             buffer(sizes.wire),
             &core,
         )

@@ -11,7 +11,7 @@ use embedded_io_async::Read;
 use crate::{
     codec::{Properties, QoS, ReasonCode, Subscription, TopicFilter},
     publication::Publication,
-    session::{AckToken, DeliveryError, OutboxPolicy, Outcome, PublishError, Ticket},
+    session::{AckToken, DeliveryError, Outcome, PublishError, Ticket},
 };
 
 use super::{Inner, Kind, LinkEnd, LinkState, Report};
@@ -371,7 +371,7 @@ impl<K: Kind> Client<K> {
             if let LinkState::Stopped(_) = inner.state {
                 return Poll::Ready(Err(PublishError::Stopped));
             }
-            if inner.session.outbox_policy() != OutboxPolicy::Wait || inner.is_receive_blocked() {
+            if !inner.session.outbox_policy().waits() || inner.is_receive_blocked() {
                 return Poll::Ready(result);
             }
             inner.progress_register(cx);

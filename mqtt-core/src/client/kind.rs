@@ -5,7 +5,7 @@ use core::{ops::Deref, task::Waker};
 use embedded_io_async::{Read, Write};
 
 use super::Shared;
-use crate::time::Instant;
+use crate::{session::Slot, time::Instant};
 
 /// One platform: how memory is owned, shared and locked.
 ///
@@ -13,6 +13,8 @@ use crate::time::Instant;
 pub trait Kind: Sized + 'static {
     /// A byte buffer: `&'static mut [u8]` on a microcontroller, `Box<[u8]>` on Linux.
     type Buffer: AsRef<[u8]> + AsMut<[u8]>;
+    /// A table of slots: `&'static mut [Slot]` or `Box<[Slot]>`.
+    type Slots: AsMut<[Slot]>;
     /// A lock that is held for some microseconds only, never across an await.
     type Mutex<T>: Mutex<T>;
     /// A set of tasks that wait for the same thing.

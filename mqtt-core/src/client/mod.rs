@@ -47,7 +47,7 @@ impl<K: Kind> Shared<K> {
     /// Makes the shared state.
     ///
     /// - `rx` holds received bytes, see [`ReceiveBuffer`] for its size;
-    /// - `tx` holds queued and unacknowledged packets, see [`Session`];
+    /// - `tx` holds queued and unacknowledged packets, `slots` their table, see [`Session`];
     /// - `wire` holds the bytes of one write to the link: 128 bytes do, more make fewer and larger writes.
     ///
     /// # Errors
@@ -56,10 +56,11 @@ impl<K: Kind> Shared<K> {
     pub fn new(
         rx: K::Buffer,
         tx: K::Buffer,
+        slots: K::Slots,
         wire: K::Buffer,
         options: &Options<'_>,
     ) -> Result<Self, PublishError> {
-        let session = Session::new(tx, options)?;
+        let session = Session::new(tx, slots, options)?;
         Ok(Self {
             inner: K::Mutex::new(Inner::new(session, ReceiveBuffer::new(rx), wire)),
         })
@@ -90,7 +91,7 @@ pub fn new<K: Kind>(shared: K::Pointer) -> (Client<K>, Inbox<K>, Runner<K>) {
 
 /// The shared state, under the lock.
 struct Inner<K: Kind> {
-    session: Session<K::Buffer>,
+    session: Session<K::Buffer, K::Slots>,
     /// Absent while the receive pump or the inbox has it.
     rx: Option<ReceiveBuffer<K::Buffer>>,
     /// Absent while a runner runs.
@@ -133,7 +134,11 @@ struct Inner<K: Kind> {
 }
 
 impl<K: Kind> Inner<K> {
-    fn new(session: Session<K::Buffer>, rx: ReceiveBuffer<K::Buffer>, wire: K::Buffer) -> Self {
+    fn new(
+        session: Session<K::Buffer, K::Slots>,
+        rx: ReceiveBuffer<K::Buffer>,
+        wire: K::Buffer,
+    ) -> Self {
         Self {
             session,
             rx: Some(rx),

@@ -186,7 +186,7 @@ impl Found {
             Event::Piece { last, .. } => Self::Message(None, ReadyKind::Piece { last: *last }),
             #[cfg(feature = "v5")]
             Event::Authentication { .. } => Self::Authentication,
-            Event::None | Event::Resubscribed(_) => Self::Nothing,
+            Event::None => Self::Nothing,
         }
     }
 }

@@ -159,11 +159,6 @@ impl<'b> Writer<'b> {
         Ok(())
     }
 
-    /// Whether there is no room left.
-    pub(crate) const fn is_full(&self) -> bool {
-        self.spare.is_empty()
-    }
-
     /// Number of bytes written.
     #[must_use]
     #[inline]

@@ -1,13 +1,13 @@
 //! What a session tells its caller.
 
-use crate::codec::{ConnAck, PacketIdentifier, Publish, PublishHead, QoS, ReasonCode, SubAck};
+use crate::codec::{ConnAck, Publish, PublishHead, ReasonCode};
 
 use super::DeliveryError;
 
 /// The caller's name for a queued exchange.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Ticket(pub(super) u32);
+pub struct Ticket(pub(super) u16);
 
 /// How a delivery ended: acknowledged (by [`ReasonCode::SUCCESS`] or
 /// [`ReasonCode::NO_MATCHING_SUBSCRIBERS`]), or not.
@@ -23,8 +23,6 @@ pub enum Event<'rx> {
     None,
     /// The server accepted the connection.
     Connected(ConnAck<'rx>),
-    /// The subscriptions of the options were answered; a code from 0x80 refuses one.
-    Resubscribed(SubAck<'rx>),
     /// A message.
     Message(Incoming<'rx>),
     /// The first part of a message larger than the receive buffer; its payload follows in pieces.
@@ -65,8 +63,7 @@ pub struct Incoming<'rx> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "the server waits for the acknowledgement"]
 pub struct AckToken {
-    pub(super) id: PacketIdentifier,
-    pub(super) qos: QoS,
+    pub(super) id: u16,
     pub(super) epoch: u16,
 }
 
@@ -93,30 +90,26 @@ pub struct Counters {
     pub(crate) progress: u32,
 }
 
-/// An outcome as two bytes: a failure, and a reason code where there is one.
-pub(super) fn encode_outcome(outcome: Outcome) -> (u8, u8) {
-    match outcome {
-        Ok(code) => (0, code.value()),
-        Err(DeliveryError::Rejected(code)) => (1, code.value()),
-        Err(DeliveryError::Expired) => (2, 0),
-        Err(DeliveryError::Dropped) => (3, 0),
-        Err(DeliveryError::SessionLost) => (4, 0),
-        Err(DeliveryError::Poison) => (5, 0),
-        Err(DeliveryError::LinkLost) => (6, 0),
-        Err(DeliveryError::Stopped) => (7, 0),
-    }
+/// How an exchange failed, in one byte.
+pub(super) mod failure {
+    pub(in crate::session) const REJECTED: u8 = 1;
+    #[cfg(feature = "v5")]
+    pub(in crate::session) const EXPIRED: u8 = 2;
+    pub(in crate::session) const DROPPED: u8 = 3;
+    pub(in crate::session) const SESSION_LOST: u8 = 4;
+    pub(in crate::session) const POISON: u8 = 5;
+    pub(in crate::session) const LINK_LOST: u8 = 6;
 }
 
-pub(super) fn decode_outcome(failure: u8, code: u8) -> Outcome {
+pub(super) fn outcome(failure: u8, code: u8) -> Outcome {
     let code = ReasonCode::new(code);
     Err(match failure {
         0 => return Ok(code),
-        1 => DeliveryError::Rejected(code),
+        failure::REJECTED => DeliveryError::Rejected(code),
         2 => DeliveryError::Expired,
-        3 => DeliveryError::Dropped,
-        4 => DeliveryError::SessionLost,
-        5 => DeliveryError::Poison,
-        6 => DeliveryError::LinkLost,
-        _ => DeliveryError::Stopped,
+        failure::DROPPED => DeliveryError::Dropped,
+        failure::SESSION_LOST => DeliveryError::SessionLost,
+        failure::POISON => DeliveryError::Poison,
+        _ => DeliveryError::LinkLost,
     })
 }

@@ -1,14 +1,15 @@
 //! From the server to the application: PUBLISH and how it is acknowledged.
 
 use crate::{
-    codec::{Ack, Packet, PacketIdentifier, Publish, PublishHead, QoS, ReasonCode},
+    codec::{Packet, PacketIdentifier, Publish, PublishHead, QoS, ReasonCode},
     receive::Received,
     time::Instant,
 };
 
 use super::{
-    AckToken, Event, Incoming, Phase, ProtocolError, SessionError, State, Ticket, Working, bump,
-    flags, qos_flags, slot::Slot,
+    AckToken, Event, Incoming, Phase, ProtocolError, SessionError, State, Working, bump,
+    slot::{Kind, Slot},
+    states,
 };
 
 /// What to do with an inbound message.
@@ -57,14 +58,21 @@ impl Working<'_> {
         packet: Packet<'rx>,
         now: Instant,
     ) -> Result<Event<'rx>, SessionError> {
+        let packet_type = packet.packet_type();
         match packet {
             Packet::Publish(publish) => return self.handle_publish(publish),
-            Packet::PubAck(ack) => self.handle_puback(&ack, now)?,
-            Packet::PubRec(ack) => self.handle_pubrec(&ack, now)?,
-            Packet::PubRel(ack) => self.handle_pubrel(&ack)?,
-            Packet::PubComp(ack) => self.handle_pubcomp(&ack, now)?,
-            Packet::SubAck(suback) => return self.handle_suback(suback, now),
-            Packet::UnsubAck(unsuback) => self.handle_unsuback(&unsuback, now)?,
+            Packet::PubRel(ack) => self.handle_pubrel(ack.packet_identifier)?,
+            Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubComp(ack) => {
+                self.handle_ack(packet_type, ack.packet_identifier, ack.code, None, now)?;
+            }
+            Packet::SubAck(suback) => {
+                let (id, codes) = (suback.packet_identifier, suback.raw_codes());
+                self.handle_ack(packet_type, id, ReasonCode::SUCCESS, Some(codes), now)?;
+            }
+            Packet::UnsubAck(unsuback) => {
+                let (id, codes) = (unsuback.packet_identifier, unsuback.raw_codes());
+                self.handle_ack(packet_type, id, ReasonCode::SUCCESS, Some(codes), now)?;
+            }
             Packet::PingResp => self.state.timers.pong(),
             Packet::Disconnect(disconnect) => {
                 // The server closes; nothing may be sent any more [MQTT-3.14.4-1].
@@ -113,58 +121,55 @@ impl Working<'_> {
             bump(&mut self.state.counters.received);
             return Ok(Admission::New(None));
         };
-        if qos == QoS::ExactlyOnce {
-            let known = self
-                .arena()
-                .find(|slot| slot.id == id.get() && is_open_exchange(slot));
-            if let Some((index, slot)) = known {
-                self.repeat(index, slot);
+        if let Some(index) = self.open_exchange(id) {
+            if qos == QoS::ExactlyOnce {
+                self.repeat(index);
                 return Ok(Admission::Repetition);
             }
         }
-        let maximum = self.state.settings.receive_maximum;
+        let over = self.state.is_v5() && self.state.inbound >= self.state.settings.receive_maximum;
         let slot = Slot {
             id: id.get(),
             state: State::HELD,
-            flags: qos_flags(qos),
-            ticket: Ticket(0),
+            kind: Kind::publish(qos),
             ..Slot::FREE
         };
-        let over = self.state.is_v5() && self.state.inbound >= maximum;
-        if over || !self.arena().push_bare(slot) {
+        if over || !self.push(slot, 0) {
             return Err(ProtocolError::ReceiveMaximum.into());
         }
-        self.state.inbound = self.state.inbound.saturating_add(1);
+        self.state.inbound = self.state.inbound.wrapping_add(1);
         bump(&mut self.state.counters.received);
         Ok(Admission::New(Some(AckToken {
-            id,
-            qos,
+            id: id.get(),
             epoch: self.state.epoch,
         })))
     }
 
-    /// [MQTT-4.3.3-2]: a repetition of QoS 2 gets PUBREC again, and is not delivered again.
-    fn repeat(&mut self, index: usize, slot: Slot) {
-        bump(&mut self.state.counters.duplicates);
-        if slot.state == State::AWAIT_PUBREL {
-            self.state.acks = self.state.acks.saturating_add(1);
-            self.set_state(index, slot, State::ACK);
-        }
+    /// The QoS 2 message of the server's that is between PUBLISH and PUBCOMP under this identifier.
+    fn open_exchange(&mut self, id: PacketIdentifier) -> Option<usize> {
+        let index = self.find(id.get(), states::INBOUND)?;
+        (self.slot(index).kind == Kind::EXACTLY_ONCE).then_some(index)
     }
 
-    fn handle_pubrel(&mut self, ack: &Ack<'_>) -> Result<(), SessionError> {
-        let id = ack.packet_identifier;
-        let known = self
-            .arena()
-            .find(|slot| slot.id == id.get() && is_open_exchange(slot));
-        match known {
-            Some((index, slot)) if slot.state == State::AWAIT_PUBREL => {
-                self.state.acks = self.state.acks.saturating_add(1);
-                self.set_state(index, slot, State::PUBCOMP);
-                Ok(())
-            }
-            Some(_) => Ok(()),
-            None => self.answer_unknown(id, ReasonCode::SUCCESS, State::PUBCOMP),
+    /// [MQTT-4.3.3-2]: a repetition of QoS 2 gets PUBREC again, and is not delivered again.
+    fn repeat(&mut self, index: usize) {
+        bump(&mut self.state.counters.duplicates);
+        self.move_on(index, State::ACK);
+    }
+
+    fn handle_pubrel(&mut self, id: PacketIdentifier) -> Result<(), SessionError> {
+        let Some(index) = self.open_exchange(id) else {
+            return self.answer_unknown(id, State::PUBCOMP);
+        };
+        self.move_on(index, State::PUBCOMP);
+        Ok(())
+    }
+
+    /// From waiting for PUBREL to an acknowledgement to be sent.
+    fn move_on(&mut self, index: usize, to: State) {
+        if self.slot(index).state == State::AWAIT_PUBREL {
+            self.set_state(index, to);
+            self.state.output = true;
         }
     }
 
@@ -173,21 +178,15 @@ impl Working<'_> {
             return;
         }
         // The newest first: mostly it is the one that was just delivered.
-        let held = self.arena().indices().rev().find_map(|index| {
-            let slot = self.arena().load(index);
-            let is_it =
-                slot.state == State::HELD && slot.id == token.id.get() && slot.qos() == token.qos;
-            is_it.then_some((index, slot))
-        });
-        if let Some((index, mut slot)) = held {
+        let held = self
+            .live()
+            .iter_mut()
+            .rev()
+            .find(|slot| slot.state == State::HELD && slot.id == token.id);
+        if let Some(slot) = held {
             slot.code = code.value();
-            self.state.acks = self.state.acks.saturating_add(1);
-            self.set_state(index, slot, State::ACK);
+            slot.state = State::ACK;
+            self.state.output = true;
         }
     }
-}
-
-/// Whether this is a QoS 2 message of the server's between PUBLISH and PUBCOMP.
-fn is_open_exchange(slot: &Slot) -> bool {
-    slot.state.is_inbound() && slot.qos() == QoS::ExactlyOnce && !slot.is(flags::UNKNOWN)
 }

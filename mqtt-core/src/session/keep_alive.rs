@@ -9,7 +9,7 @@ use super::{Core, Phase, SessionError};
 pub(super) struct Timers {
     /// Keep Alive in force, in milliseconds; 0 for none.
     pub(super) keep_alive_ms: u32,
-    /// The last bytes were given to the transport.
+    /// Bytes were last given out, or the transport has taken them.
     pub(super) sent: Instant,
     /// The last packet came in.
     pub(super) received: Instant,
@@ -22,8 +22,6 @@ pub(super) struct Timers {
     ping: Ping,
     /// Bytes were given out, and nothing says yet that the transport has them.
     writing: bool,
-    /// Since when.
-    writing_since: Instant,
     /// The application does not take what was received.
     blocked: bool,
 }
@@ -77,7 +75,7 @@ impl Timers {
     /// Bytes are being given out.
     pub(super) fn begin_write(&mut self, now: Instant) {
         self.writing = true;
-        self.writing_since = now;
+        self.sent = now;
     }
 
     pub(super) fn pong(&mut self) {
@@ -94,49 +92,96 @@ impl Timers {
         self.ping = Ping::Written;
     }
 
-    /// When silence, ours or the peer's, has lasted long enough. The peer's counts too: a device that publishes
+    /// Since when we, or the peer, have been silent, if that is of interest. The peer's counts too: a device that publishes
     /// at QoS 0 only would otherwise not notice a dead link.
-    fn ping_at(&self) -> Option<Instant> {
-        let idle = self.ping == Ping::No && self.keep_alive_ms != 0 && !self.writing;
-        let quiet = if self.blocked {
+    fn quiet_since(&self) -> Option<Instant> {
+        if self.ping != Ping::No || self.keep_alive_ms == 0 || self.writing {
+            return None;
+        }
+        Some(if self.blocked {
             self.sent
         } else {
             self.sent.min(self.received)
-        };
-        idle.then(|| quiet.plus(self.keep_alive_ms))
+        })
     }
+}
+
+/// What a deadline is for.
+#[derive(Clone, Copy)]
+enum Due {
+    PingReq,
+    Error(SessionError),
 }
 
 impl Core {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let deadlines = [
-            self.connack_deadline(),
-            self.connected().and_then(Timers::ping_at),
-            self.ping_deadline(),
-            self.ack_deadline(),
-            self.write_deadline(),
-        ];
-        deadlines.into_iter().flatten().reduce(Instant::min)
+        self.deadline().map(|(at, _)| at)
     }
 
     pub(super) fn tick(&mut self, now: Instant) -> Result<(), SessionError> {
-        let over = |deadline: Option<Instant>| deadline.is_some_and(|at| now.has_reached(at));
-        if over(self.connack_deadline()) {
-            return Err(SessionError::ConnAckTimeout);
+        match self.deadline() {
+            Some((at, due)) if now.has_reached(at) => match due {
+                Due::PingReq => {
+                    self.timers.ping = Ping::Due;
+                    self.output = true;
+                    Ok(())
+                }
+                Due::Error(error) => Err(error),
+            },
+            _ => Ok(()),
         }
-        if over(self.ping_deadline()) {
-            return Err(SessionError::PingTimeout);
+    }
+
+    /// The first of all deadlines.
+    fn deadline(&self) -> Option<(Instant, Due)> {
+        let timers = &self.timers;
+        let settings = &self.settings;
+        let mut first: Option<(Instant, Due)> = None;
+        let mut add = |from: Instant, millis: u32, due: Due| {
+            let at = from.plus(millis);
+            if first.is_none_or(|(first, _)| !at.has_reached(first)) {
+                first = Some((at, due));
+            }
+        };
+        let acks_due = settings.ack_timeout_ms != 0;
+        if timers.writing && acks_due && !self.is_over() {
+            add(
+                timers.sent,
+                settings.ack_timeout_ms,
+                Due::Error(SessionError::WriteTimeout),
+            );
         }
-        if over(self.write_deadline()) {
-            return Err(SessionError::WriteTimeout);
+        if self.phase == Phase::Connecting {
+            let error = Due::Error(SessionError::ConnAckTimeout);
+            add(timers.progress, settings.connack_timeout_ms, error);
         }
-        if over(self.ack_deadline()) {
-            return Err(SessionError::AckTimeout);
+        if self.phase != Phase::Connected {
+            return first;
         }
-        if over(self.connected().and_then(Timers::ping_at)) {
-            self.timers.ping = Ping::Due;
+        if let Some(quiet) = timers.quiet_since() {
+            add(quiet, timers.keep_alive_ms, Due::PingReq);
         }
-        Ok(())
+        if !timers.blocked {
+            if timers.ping == Ping::Sent {
+                add(
+                    timers.pinged,
+                    settings.ping_timeout_ms,
+                    Due::Error(SessionError::PingTimeout),
+                );
+            }
+            if acks_due && (self.in_flight != 0 || self.requests != 0) {
+                add(
+                    timers.progress,
+                    settings.ack_timeout_ms,
+                    Due::Error(SessionError::AckTimeout),
+                );
+            }
+        }
+        first
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Idle | Phase::Closed)
     }
 
     pub(super) fn set_receive_blocked(&mut self, blocked: bool, now: Instant) {
@@ -147,37 +192,5 @@ impl Core {
             timers.received = now;
         }
         timers.blocked = blocked;
-    }
-
-    fn connected(&self) -> Option<&Timers> {
-        (self.phase == Phase::Connected).then_some(&self.timers)
-    }
-
-    fn connack_deadline(&self) -> Option<Instant> {
-        (self.phase == Phase::Connecting)
-            .then(|| self.timers.progress.plus(self.settings.connack_timeout_ms))
-    }
-
-    fn ping_deadline(&self) -> Option<Instant> {
-        let timers = self.connected()?;
-        (timers.ping == Ping::Sent && !timers.blocked)
-            .then(|| timers.pinged.plus(self.settings.ping_timeout_ms))
-    }
-
-    fn ack_deadline(&self) -> Option<Instant> {
-        let timers = self.connected()?;
-        let due = self.awaited() && !timers.blocked && self.settings.ack_timeout_ms != 0;
-        due.then(|| timers.progress.plus(self.settings.ack_timeout_ms))
-    }
-
-    fn write_deadline(&self) -> Option<Instant> {
-        let waits = self.timers.writing && self.settings.ack_timeout_ms != 0;
-        (waits && !matches!(self.phase, Phase::Idle | Phase::Closed))
-            .then(|| self.timers.writing_since.plus(self.settings.ack_timeout_ms))
-    }
-
-    /// Whether the server owes us an acknowledgement.
-    fn awaited(&self) -> bool {
-        self.in_flight != 0 || self.requests != 0
     }
 }

@@ -11,7 +11,6 @@
 //! [`Session::transmit`] and [`Session::handle`] until one of them, or [`Session::tick`], says that the link must end,
 //! then [`Session::link_lost`], and [`Session::connect`] again with the messages kept.
 
-mod arena;
 mod error;
 mod event;
 mod handshake;
@@ -19,49 +18,59 @@ mod inbound;
 mod keep_alive;
 mod options;
 mod outbound;
+mod outbox;
 mod slot;
 mod stream;
+mod table;
 mod transmit;
 
 use crate::{
-    codec::{PacketIdentifier, QoS, ReasonCode, Version},
+    codec::{Properties, ReasonCode, Subscription, TopicFilter, Version},
     publication::Publication,
+    receive::Received,
     time::Instant,
 };
 
-use arena::{Arena, Layout};
 use options::Settings;
-use slot::{Slot, State, flags};
+use slot::{Len, State, marks, states};
 
 pub use error::{DeliveryError, ProtocolError, PublishError, SessionError};
 pub use event::{AckToken, Counters, Event, Incoming, Outcome, Ticket};
 #[cfg(feature = "v5")]
 pub use options::Authentication;
-pub use options::{Options, OutboxPolicy, Oversize, Reconnect, V5Options};
-pub use slot::SLOT_LEN;
+pub use options::{Options, Oversize, Reconnect, V5Options};
+pub use outbox::OutboxPolicy;
+pub use slot::Slot;
 
 /// The client's side of an MQTT session.
 ///
-/// `B` is the transmit buffer: packets lie in it from the moment they are accepted until they are acknowledged.
-/// It must hold CONNECT, [`SLOT_LEN`] bytes for each inbound message that may be unacknowledged
-/// ([`Options::receive_maximum`]), and every packet to be kept with [`SLOT_LEN`] bytes each. Example: CONNECT with
-/// 80 bytes, 8 inbound messages, ten queued messages of 100 bytes: `80 + 8 * 20 + 10 * (100 + 20)` = 1,440 bytes.
+/// `B` is the transmit buffer: packets lie in it from the moment they are accepted until they are acknowledged. It
+/// must hold CONNECT, the SUBSCRIBE of the options, and every packet to be kept; of more than 65,535 bytes a 32-bit
+/// processor uses no more.
+///
+/// `S` is its table: a [`Slot`] for each of these packets, for each inbound message that may be unacknowledged
+/// ([`Options::receive_maximum`]), and two for CONNECT and SUBSCRIBE. Example: CONNECT with 80 bytes, ten queued
+/// messages of 100 bytes, 8 inbound messages: 1,080 bytes and 20 slots.
 #[derive(Debug)]
-pub struct Session<B> {
+pub struct Session<B, S> {
     buffer: B,
+    slots: S,
     core: Core,
 }
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>> Session<B> {
+impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// A session without a link. Messages can be queued at once.
     ///
     /// # Errors
     ///
-    /// [`PublishError::TooLarge`] if CONNECT does not fit into the buffer, [`PublishError::Encode`] if the options
+    /// [`PublishError::TooLarge`] if CONNECT and SUBSCRIBE do not fit into the buffer, [`PublishError::Encode`] if the options
     /// contradict each other.
-    pub fn new(buffer: B, options: &Options<'_>) -> Result<Self, PublishError> {
-        let core = Core::new(buffer.as_ref().len());
-        let mut session = Self { buffer, core };
+    pub fn new(buffer: B, slots: S, options: &Options<'_>) -> Result<Self, PublishError> {
+        let mut session = Self {
+            buffer,
+            slots,
+            core: Core::new(options),
+        };
         session.with(|mut core| core.set_options(options))?;
         Ok(session)
     }
@@ -90,16 +99,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Session<B> {
     /// The link must end: [`transmit`](Self::transmit) what is left (DISCONNECT on MQTT 5), then close it.
     pub fn handle<'rx>(
         &mut self,
-        received: crate::receive::Received<'rx>,
+        received: Received<'rx>,
         now: Instant,
     ) -> Result<Event<'rx>, SessionError> {
-        self.with(|mut core| {
-            let result = core.handle(received, now);
-            if let Err(error) = result {
-                core.state.fail(error);
-            }
-            result
-        })
+        let result = self.with(|mut core| core.handle(received, now));
+        if let Err(error) = result {
+            self.core.fail(error);
+        }
+        result
     }
 
     /// Writes what is to be sent to `out`, as many packets as fit, and returns the number of bytes.
@@ -135,8 +142,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Session<B> {
     /// Nothing was queued, see [`PublishError`].
     pub fn subscribe(
         &mut self,
-        filters: &[crate::codec::Subscription<'_>],
-        properties: crate::codec::Properties<'_>,
+        filters: &[Subscription<'_>],
+        properties: Properties<'_>,
         watched: bool,
     ) -> Result<Ticket, PublishError> {
         self.with(|mut core| core.subscribe(filters, properties, watched))
@@ -149,8 +156,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Session<B> {
     /// Nothing was queued, see [`PublishError`].
     pub fn unsubscribe(
         &mut self,
-        filters: &[crate::codec::TopicFilter<'_>],
-        properties: crate::codec::Properties<'_>,
+        filters: &[TopicFilter<'_>],
+        properties: Properties<'_>,
         watched: bool,
     ) -> Result<Ticket, PublishError> {
         self.with(|mut core| core.unsubscribe(filters, properties, watched))
@@ -247,7 +254,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Session<B> {
     /// Whether nothing is queued or in flight in either direction.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.core.layout.is_empty()
+        self.core.first == self.core.used
     }
 
     /// Which link this is: counts [`connect`](Self::connect).
@@ -277,12 +284,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Session<B> {
     /// Whether [`transmit`](Self::transmit) may have something to give out. False negatives do not occur.
     #[must_use]
     pub fn has_output(&self) -> bool {
-        self.core.has_output()
+        self.core.output
     }
 
-    /// Ends the connection for an error that was found elsewhere.
-    #[cfg(feature = "client")]
-    pub(crate) fn fail(&mut self, error: SessionError) {
+    /// Ends the connection for an error that was found elsewhere, by [`ReceiveBuffer::next`](crate::ReceiveBuffer::next)
+    /// for example.
+    pub fn fail(&mut self, error: SessionError) {
         self.core.fail(error);
     }
 
@@ -290,52 +297,56 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Session<B> {
         f(Working {
             state: &mut self.core,
             bytes: self.buffer.as_mut(),
+            slots: self.slots.as_mut(),
         })
     }
 }
 
-/// All that the session knows, beside the bytes of its buffer.
+/// All that the session knows, beside its buffer and table.
 #[derive(Debug)]
 struct Core {
-    layout: Layout,
     settings: Settings,
     counters: Counters,
-    phase: Phase,
+    timers: keep_alive::Timers,
+    stream: Option<stream::Stream>,
+    /// End of CONNECT and SUBSCRIBE, which stay at the front of the buffer.
+    base: Len,
+    /// Length of CONNECT.
+    connect_len: Len,
+    /// End of the packets.
+    tail: Len,
+    /// Slots in use, freed ones included; those before `first` are free, those before `next` do not wait to be sent.
+    used: u16,
+    first: u16,
+    next: u16,
+    /// How much was sent of the packet that was begun, and its identifier.
+    partial_sent: Len,
+    partial: u16,
     /// Counts connections.
     epoch: u16,
-    /// The last packet identifier given out.
+    /// The last packet identifier given out, and how many after it are free for sure.
     last_id: u16,
-    last_ticket: u32,
-    /// Unacknowledged messages of ours on this link (MQTT 5 §4.9).
+    free_ids: u16,
+    /// Unacknowledged messages of ours on this link (MQTT 5 §4.9), and how many there may be.
     in_flight: u16,
-    /// Send quota in full: the least of option and server's Receive Maximum.
     quota: u16,
-    /// Inbound messages not yet done with.
-    inbound: u16,
     /// SUBSCRIBE and UNSUBSCRIBE sent and not yet answered.
     requests: u16,
-    /// Slots with an acknowledgement to send.
-    acks: u16,
-    /// The reserved bytes from here to `control_end` are to be sent.
-    control: usize,
-    control_end: usize,
-    /// The SUBSCRIBE of the options lies behind CONNECT, up to here.
-    subscribe_end: usize,
-    /// Its packet identifier while it is unanswered or may be sent, and the number of its filters.
+    /// Inbound messages not yet done with.
+    inbound: u16,
+    /// The packet identifier of the SUBSCRIBE of the options, 0 if there is none; and the number of its filters.
     subscribe_id: u16,
-    subscribe_filters: u16,
-    /// The packet of which a part was sent, and how much.
-    partial: Option<Ticket>,
-    partial_sent: usize,
+    subscribe_filters: u8,
+    phase: Phase,
     /// Code of the DISCONNECT to send.
     leave_code: ReasonCode,
+    /// There may be something to transmit.
+    output: bool,
     /// A session exists, as far as we know.
     session_known: bool,
     clean_session: bool,
     /// The large inbound message is a repetition: its pieces are not for the application.
     large_ignored: bool,
-    stream: Option<stream::Stream>,
-    timers: keep_alive::Timers,
     #[cfg(feature = "v5")]
     v5: handshake::V5State,
 }
@@ -351,40 +362,42 @@ enum Phase {
     Connected,
     /// DISCONNECT follows what can be sent.
     Leaving,
-    /// DISCONNECT is sent at once, if at all.
+    /// DISCONNECT is sent at once.
     Failing,
     /// Nothing is sent any more.
     Closed,
 }
 
 impl Core {
-    fn new(len: usize) -> Self {
+    fn new(options: &Options<'_>) -> Self {
         Self {
-            layout: Layout::new(len),
-            settings: Settings::of(&Options::new("")),
+            settings: Settings::of(options),
             counters: Counters::default(),
-            phase: Phase::Idle,
+            timers: keep_alive::Timers::default(),
+            stream: None,
+            base: 0,
+            connect_len: 0,
+            tail: 0,
+            used: 0,
+            first: 0,
+            next: 0,
+            partial_sent: 0,
+            partial: 0,
             epoch: 0,
             last_id: 0,
-            last_ticket: 0,
+            free_ids: 0,
             in_flight: 0,
             quota: 0,
-            inbound: 0,
             requests: 0,
-            acks: 0,
-            control: 0,
-            control_end: 0,
-            subscribe_end: 0,
+            inbound: 0,
             subscribe_id: 0,
             subscribe_filters: 0,
-            partial: None,
-            partial_sent: 0,
+            phase: Phase::Idle,
             leave_code: ReasonCode::SUCCESS,
+            output: false,
             session_known: false,
             clean_session: true,
             large_ignored: false,
-            stream: None,
-            timers: keep_alive::Timers::default(),
             #[cfg(feature = "v5")]
             v5: handshake::V5State::default(),
         }
@@ -406,19 +419,7 @@ impl Core {
             && matches!(self.phase, Phase::Connected | Phase::Leaving);
         self.leave_code = code;
         self.phase = if speak { Phase::Failing } else { Phase::Closed };
-    }
-
-    fn has_output(&self) -> bool {
-        match self.phase {
-            Phase::Idle | Phase::Closed => false,
-            Phase::Leaving | Phase::Failing => true,
-            Phase::Connecting | Phase::Connected => {
-                self.control < self.control_end
-                    || self.acks != 0
-                    || self.timers.ping_is_due()
-                    || self.layout.has_unsent()
-            }
-        }
+        self.output = true;
     }
 
     fn disconnect(&mut self, code: ReasonCode) {
@@ -428,81 +429,81 @@ impl Core {
             Phase::Connecting => Phase::Closed,
             other => other,
         };
+        self.output = true;
+    }
+
+    /// Room was made, or an outcome became known.
+    fn progress(&mut self) {
+        self.counters.progress = self.counters.progress.wrapping_add(1);
     }
 }
 
-/// The session with its buffer at hand: what the methods in the files beside this one work on.
+/// The session with its memory at hand: what the methods in the files beside this one work on.
 struct Working<'s> {
     state: &'s mut Core,
     bytes: &'s mut [u8],
+    slots: &'s mut [Slot],
 }
 
 impl Working<'_> {
-    fn arena(&mut self) -> Arena<'_> {
-        Arena::new(self.bytes, &mut self.state.layout)
-    }
-
-    /// A packet identifier that is not in use [MQTT-2.3.1-2].
-    fn new_identifier(&mut self) -> Option<PacketIdentifier> {
-        // Every slot holds one identifier at most, so some candidate is free.
-        let candidates = self.arena().indices().len().saturating_add(3);
-        for _ in 0..candidates {
-            self.state.last_id = self.state.last_id.checked_add(1).unwrap_or(1);
-            let id = self.state.last_id;
-            let used = self.state.subscribe_id == id
-                || self
-                    .arena()
-                    .find(|slot| slot.id == id && slot.state.owns_identifier())
-                    .is_some();
-            if !used {
-                return PacketIdentifier::new(id);
+    /// An identifier that is not in use [MQTT-2.3.1-2].
+    fn new_identifier(&mut self) -> u16 {
+        // Each round passes one identifier that is in use, and there are more identifiers than slots.
+        while self.state.free_ids == 0 {
+            let candidate = self.state.last_id.wrapping_add(1);
+            let subscribe = self.state.subscribe_id;
+            // 0 is never given out.
+            let mut free = 0_u16.wrapping_sub(candidate);
+            if subscribe != 0 {
+                free = free.min(subscribe.wrapping_sub(candidate));
+            }
+            for slot in self.live() {
+                if slot.state.is_in(states::OUTBOUND) {
+                    free = free.min(slot.id.wrapping_sub(candidate));
+                }
+            }
+            self.state.free_ids = free;
+            if free == 0 {
+                self.state.last_id = candidate;
             }
         }
-        None
-    }
-
-    fn new_ticket(&mut self) -> Ticket {
-        self.state.last_ticket = self.state.last_ticket.wrapping_add(1);
-        Ticket(self.state.last_ticket)
-    }
-
-    fn find_ticket(&mut self, ticket: Ticket) -> Option<(usize, Slot)> {
-        self.arena()
-            .find(|slot| slot.ticket == ticket && !slot.state.is_inbound())
+        self.state.free_ids = self.state.free_ids.wrapping_sub(1);
+        self.state.last_id = self.state.last_id.wrapping_add(1);
+        self.state.last_id
     }
 
     /// Ends an exchange of ours: the outcome is kept if somebody asked for it, else counted.
-    fn finish(&mut self, index: usize, mut slot: Slot, outcome: Outcome) {
-        if slot.state.is_in_flight() {
-            self.state.in_flight = self.state.in_flight.saturating_sub(1);
+    fn finish(&mut self, index: usize, failure: u8, code: u8) {
+        let Some(slot) = self.slots.get_mut(index) else {
+            return;
+        };
+        let state = &mut *self.state;
+        if slot.state.is_in(states::IN_FLIGHT) {
+            state.in_flight = state.in_flight.wrapping_sub(1);
+        } else if slot.state.is_in(states::AWAITED) {
+            state.requests = state.requests.wrapping_sub(1);
         }
-        if slot.state.is_ack() {
-            self.state.acks = self.state.acks.saturating_sub(1);
+        if slot.kind.is_publish() {
+            slot.len = 0;
+            bump(if failure == 0 {
+                &mut state.counters.delivered
+            } else {
+                &mut state.counters.failed
+            });
         }
-        if !slot.is(flags::SUBSCRIBE | flags::UNSUBSCRIBE) {
-            match outcome {
-                Ok(_) => bump(&mut self.state.counters.delivered),
-                Err(_) => bump(&mut self.state.counters.failed),
-            }
+        let watched = slot.is(marks::WATCHED);
+        slot.state = State::DONE;
+        slot.marks = failure;
+        slot.code = code;
+        if !watched {
+            self.free(index);
         }
-        if slot.is(flags::WATCHED) {
-            slot.state = State::DONE;
-            slot.id = 0;
-            (slot.failure, slot.code) = event::encode_outcome(outcome);
-            self.arena().store(index, slot);
-        } else {
-            self.arena().free(index);
-        }
-        self.state.counters.progress = self.state.counters.progress.wrapping_add(1);
+        self.state.output = true;
+        self.state.progress();
     }
 }
 
 /// Counts one more, and stays at the end of the scale.
 fn bump(counter: &mut u32) {
     *counter = counter.saturating_add(1);
-}
-
-/// The QoS bits of a slot's flags.
-fn qos_flags(qos: QoS) -> u8 {
-    qos as u8
 }

@@ -4,6 +4,8 @@
 use crate::codec::{EncodeError, Writer};
 use crate::codec::{Subscription, Version, Will};
 
+use super::OutboxPolicy;
+
 /// How to connect, and how to treat messages.
 ///
 /// Borrowed throughout; the session copies what it needs. Every field has a sensible default, see [`Options::new`].
@@ -42,8 +44,8 @@ pub struct Options<'a> {
     pub max_in_flight: u16,
     /// Inbound messages at QoS 1 and 2 not yet acknowledged, at most. Default: 8. Announced on MQTT 5.
     ///
-    /// [`SLOT_LEN`](super::SLOT_LEN) bytes of the transmit buffer are set aside for each. On 3.1.1 a server that
-    /// sends more QoS 2 messages at once than fit ends the link: mosquitto's default is 20.
+    /// A [`Slot`](super::Slot) is set aside for each. On 3.1.1 a server that sends more QoS 2 messages at once than
+    /// there are free slots ends the link: mosquitto's default is 20.
     pub receive_maximum: u16,
     /// Inbound packets larger than this end the link; 0 for no limit (the default). Announced on MQTT 5.
     pub maximum_packet_size: u32,
@@ -119,22 +121,6 @@ impl<'a> Options<'a> {
     }
 }
 
-/// What happens to a publication that finds no room in the transmit buffer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum OutboxPolicy {
-    /// The asynchronous client waits for room; the session answers [`Full`](super::PublishError::Full).
-    #[default]
-    Wait,
-    /// It is refused with [`Full`](super::PublishError::Full).
-    Reject,
-    /// The oldest messages that were never sent make room; they end as [`Dropped`](super::DeliveryError::Dropped).
-    DropOldest,
-    /// A message never sent with the same topic is replaced by a newer one, full or not. Room for both is needed for
-    /// a moment: when there is none, the oldest messages go as with `DropOldest`.
-    KeepLatest,
-}
-
 /// What happens to an inbound message larger than the receive buffer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -204,7 +190,7 @@ pub struct V5Options<'a> {
     /// Topic aliases the server may use. Default: 0. Their topics are kept in the receive buffer.
     #[cfg(feature = "v5")]
     pub topic_alias_maximum: u16,
-    /// Bytes of the transmit buffer in which topics are remembered so that the session can send an alias instead;
+    /// Bytes of the transmit buffer in which topics are remembered, so that the session can send an alias instead;
     /// 0 (the default) for none. Each topic takes its length and 2.
     #[cfg(feature = "v5")]
     pub topic_alias_memory: u16,

@@ -1,36 +1,58 @@
 //! A payload larger than the transmit buffer: it passes through a part of the arena piece by piece.
 
 use crate::{
-    codec::{EncodeError, FixedHeader, PacketIdentifier, Writer},
+    codec::{EncodeError, FixedHeader, Writer},
     publication::Publication,
     time::Instant,
 };
 
 use super::{
-    DeliveryError, Phase, PublishError, Session, SessionError, State, Ticket, Working, bump, flags,
-    outbound::{first_byte, put_header, write_head},
-    qos_flags,
-    slot::Slot,
+    Phase, PublishError, Session, SessionError, State, Ticket, Working, bump,
+    event::failure,
+    outbound::{first_byte, new_slot, put_header, write_head},
+    slot::{Kind, Slot},
+    states,
     transmit::copy_some,
 };
 
 /// The one PUBLISH whose payload is being handed over.
+///
+/// How to send and how to end it come with it: a program that never streams does not contain them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stream {
-    ticket: Ticket,
+    id: u16,
     /// Bytes of the payload still to come from the caller.
     left: u32,
     /// Bytes in the slot, and how many of them were given out.
     filled: usize,
     sent: usize,
+    send: fn(&mut Working<'_>, usize, &mut Writer<'_>) -> bool,
+    abort: fn(&mut Working<'_>),
 }
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>> Session<B> {
+impl Stream {
+    /// Gives out what has come in; true when that was the end of the packet.
+    pub(super) fn send(
+        self,
+        session: &mut Working<'_>,
+        index: usize,
+        out: &mut Writer<'_>,
+    ) -> bool {
+        (self.send)(session, index, out)
+    }
+
+    /// The bytes cannot be completed any more.
+    pub(super) fn abort(self, session: &mut Working<'_>) {
+        (self.abort)(session);
+    }
+}
+
+impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// Begins a PUBLISH whose payload of `len` bytes is handed over in pieces: fill
     /// [`stream_room`](Self::stream_room), and say how much by [`stream_filled`](Self::stream_filled), until all is in.
     ///
     /// The payload of `publication` is not used. Nothing is kept for repetition: when the link ends before the
-    /// acknowledgement, the delivery ends as [`DeliveryError::LinkLost`]. Nothing else can be sent from its first byte
+    /// acknowledgement, the delivery ends as [`DeliveryError::LinkLost`](super::DeliveryError::LinkLost). Nothing else can be sent from its first byte
     /// to its last.
     ///
     /// # Errors
@@ -53,6 +75,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Session<B> {
         Working {
             state: &mut self.core,
             bytes: self.buffer.as_mut(),
+            slots: self.slots.as_mut(),
         }
         .stream_room(ticket)
     }
@@ -68,13 +91,9 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Session<B> {
     ///
     /// [`SessionError::StreamAborted`]: the link must end.
     pub fn stream_abort(&mut self, ticket: Ticket) -> Result<(), SessionError> {
-        let begun = self.core.partial == Some(ticket);
-        if self
-            .core
-            .stream
-            .is_some_and(|stream| stream.ticket == ticket)
-        {
-            self.with(|mut core| core.abort_stream());
+        let begun = self.core.partial == ticket.0;
+        if self.core.stream.is_some_and(|stream| stream.id == ticket.0) {
+            self.with(|mut core| abort(&mut core));
             if begun {
                 self.core.fail(SessionError::StreamAborted);
                 return Err(SessionError::StreamAborted);
@@ -86,7 +105,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> Session<B> {
 
 impl super::Core {
     fn stream_filled(&mut self, ticket: Ticket, len: usize) -> bool {
-        let Some(stream) = self.stream.as_mut().filter(|s| s.ticket == ticket) else {
+        let Some(stream) = self.stream.as_mut().filter(|stream| stream.id == ticket.0) else {
             return true;
         };
         stream.filled = stream.filled.saturating_add(len);
@@ -113,113 +132,109 @@ impl<'s> Working<'s> {
         }
         let qos = publication.qos();
         self.check_publish(qos, publication.retain())?;
-        let id = self.identifier_for(qos)?;
-        self.arena().compact();
-        let head_len = self.encode_head(publication, id, len)?;
-        let payload = usize::try_from(len).unwrap_or(usize::MAX);
-        let whole = head_len.saturating_add(payload);
-        #[cfg(feature = "v5")]
-        self.check_packet_size(whole)?;
-        let keep = self.slots_to_keep();
-        let half = self.arena().room(keep).len() / 2;
-        let capacity = whole.min(half.max(head_len.saturating_add(1)));
-        let ticket = self.new_ticket();
-        let slot = Slot {
-            ticket,
-            id: id.map_or(0, PacketIdentifier::get),
-            state: State::STREAM,
-            flags: qos_flags(qos) | if watched { flags::WATCHED } else { 0 },
-            since: now,
-            ..Slot::FREE
-        };
-        if capacity > self.arena().room(keep).len() || !self.arena().push(slot, capacity) {
+        self.sweep();
+        if !self.has_free_slot(self.slots_to_keep()) {
             return Err(PublishError::Full);
         }
+        let id = self.new_identifier();
+        let head_len = self.encode_head(publication, id, len)?;
+        let payload = usize::try_from(len).unwrap_or(usize::MAX);
+        let whole = self.check_packet_size(head_len.saturating_add(payload))?;
+        // Half of the room: the other half is for what is published meanwhile.
+        let room = self.room().len();
+        let capacity = whole.min((room / 2).max(head_len.saturating_add(1)));
+        if capacity > room {
+            return Err(PublishError::Full);
+        }
+        let slot = Slot {
+            kind: Kind::publish(qos),
+            state: State::STREAM,
+            ..new_slot(id, watched)
+        };
+        self.accept(slot, capacity);
         self.state.stream = Some(Stream {
-            ticket,
+            id,
             left: len,
             filled: head_len,
             sent: 0,
+            send,
+            abort,
         });
+        let _ = now;
         bump(&mut self.state.counters.published);
-        Ok(ticket)
+        Ok(Ticket(id))
     }
 
     fn encode_head(
         &mut self,
         publication: &dyn Publication,
-        id: Option<PacketIdentifier>,
+        id: u16,
         len: u32,
     ) -> Result<usize, PublishError> {
         let version = self.state.version();
-        let keep = self.slots_to_keep();
-        let mut arena = self.arena();
-        let room = arena.room(keep);
+        let room = self.room();
         let payload = usize::try_from(len).unwrap_or(usize::MAX);
-        let guess = FixedHeader::len_of(payload);
+        let guess = FixedHeader::len_of(usize::MAX);
         let out = room.get_mut(guess..).unwrap_or_default();
-        let written = write_head(publication, id, version, out);
         let full = |error| match error {
             PublishError::Encode(EncodeError::NoRoom) => PublishError::Full,
             error => error,
         };
-        let body = written.map_err(full)?;
+        let body = write_head(publication, id, version, out).map_err(full)?;
         put_header(room, guess, body, payload, first_byte(publication))
             .map_err(|error| full(error.into()))
     }
 
     fn stream_room(mut self, ticket: Ticket) -> Option<&'s mut [u8]> {
-        let (_, slot) = self.find_ticket(ticket)?;
-        let stream = self.state.stream.as_mut().filter(|s| s.ticket == ticket)?;
+        let index = self.find(ticket.0, State::STREAM.bit())?;
+        let slot = self.slot(index);
+        let stream = self
+            .state
+            .stream
+            .as_mut()
+            .filter(|stream| stream.id == ticket.0)?;
         if stream.sent == stream.filled {
             stream.sent = 0;
             stream.filled = 0;
         }
         let left = usize::try_from(stream.left).unwrap_or(usize::MAX);
-        let end = stream.filled.saturating_add(left).min(slot.len);
-        let from = slot.offset.saturating_add(stream.filled);
-        self.bytes.get_mut(from..slot.offset.saturating_add(end))
+        let end = stream.filled.saturating_add(left).min(slot.len as usize);
+        let at = slot.at as usize;
+        let range = at.saturating_add(stream.filled)..at.saturating_add(end);
+        self.bytes.get_mut(range)
     }
+}
 
-    /// Gives out what has come in; true when that was the end of the packet.
-    pub(super) fn send_stream(
-        &mut self,
-        index: usize,
-        mut slot: Slot,
-        out: &mut Writer<'_>,
-    ) -> bool {
-        let Some(mut stream) = self.state.stream.filter(|s| s.ticket == slot.ticket) else {
-            return false;
-        };
-        let arena = self.arena();
-        let ready = arena
-            .packet(slot)
-            .get(stream.sent..stream.filled)
-            .unwrap_or_default();
-        let sent = copy_some(ready, out);
-        stream.sent = stream.sent.saturating_add(sent);
-        if sent != 0 {
-            self.state.partial = Some(slot.ticket);
-            self.state.counters.progress = self.state.counters.progress.wrapping_add(1);
-        }
-        if stream.left != 0 || stream.sent != stream.filled {
-            self.state.stream = Some(stream);
-            return false;
-        }
-        self.state.stream = None;
-        self.state.partial = None;
+fn send(session: &mut Working<'_>, index: usize, out: &mut Writer<'_>) -> bool {
+    let slot = session.slot(index);
+    let Some(mut stream) = session.state.stream.filter(|stream| stream.id == slot.id) else {
+        return false;
+    };
+    let ready = session.packet(&slot).get(stream.sent..stream.filled);
+    let sent = copy_some(ready.unwrap_or_default(), out);
+    stream.sent = stream.sent.saturating_add(sent);
+    if sent != 0 {
+        session.state.partial = slot.id;
+        session.state.progress();
+    }
+    session.state.stream = Some(stream);
+    if stream.left != 0 || stream.sent != stream.filled {
+        return false;
+    }
+    session.state.stream = None;
+    session.state.partial = 0;
+    if let Some(slot) = session.slots.get_mut(index) {
         slot.len = 0;
-        self.advance(index, slot);
-        true
     }
+    session.sent(index);
+    true
+}
 
-    /// Ends the stream: its bytes cannot be completed any more.
-    pub(super) fn abort_stream(&mut self) {
-        let Some(stream) = self.state.stream.take() else {
-            return;
-        };
-        if let Some((index, slot)) = self.find_ticket(stream.ticket) {
-            self.finish(index, slot, Err(DeliveryError::LinkLost));
-        }
+fn abort(session: &mut Working<'_>) {
+    let Some(stream) = session.state.stream.take() else {
+        return;
+    };
+    if let Some(index) = session.find(stream.id, states::OUTBOUND) {
+        session.finish(index, failure::LINK_LOST, 0);
     }
 }

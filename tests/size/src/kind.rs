@@ -5,6 +5,7 @@ use core::future::poll_fn;
 use core::task::{Poll, Waker};
 
 use mqtt_core::Instant;
+use mqtt_core::session::Slot;
 use mqtt_core::client::{Close, Connect, ConnectError, Kind, Mutex, Shared, Wakers};
 
 use crate::stubs::{Transport, now_ms};
@@ -15,6 +16,7 @@ pub struct Bare;
 
 impl Kind for Bare {
     type Buffer = &'static mut [u8];
+    type Slots = [Slot; 18];
     type Mutex<T> = Masked<T>;
     type Wakers = OneWaker;
     type Pointer = &'static Shared<Self>;

@@ -61,6 +61,7 @@ pub(crate) enum Place {
 
 impl<'a> Properties<'a> {
     /// Writes the property section of a PUBLISH.
+    #[cfg(feature = "v5")]
     pub(crate) fn write_to_publish(
         self,
         writer: &mut Writer<'_>,

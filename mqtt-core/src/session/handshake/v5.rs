@@ -1,13 +1,15 @@
 //! What MQTT 5 adds to the handshake: properties of CONNECT, limits of the server, extended authentication.
 
 use crate::{
-    bytes::copy_within,
+    bytes::move_down,
     codec::{Auth, ConnAck, EncodeError, PacketType, Properties, QoS, ReasonCode, Writer},
 };
 
 use super::super::{
-    Event, Options, Phase, ProtocolError, PublishError, SessionError, State, Ticket, Working,
-    flags, slot::Slot,
+    Event, Options, Phase, ProtocolError, PublishError, SessionError, Working,
+    outbound::new_slot,
+    slot::{Kind, Len, Slot},
+    table::to_len,
 };
 
 /// Longest client identifier, given by the server, that is remembered for the next connection.
@@ -15,7 +17,7 @@ const ASSIGNED_LEN: usize = 64;
 
 /// What MQTT 5 adds to the state.
 ///
-/// The reserved bytes are `| CONNECT | SUBSCRIBE | topics of aliases | assigned identifier | method |`.
+/// The front of the buffer is `| properties of CONNECT | CONNECT | SUBSCRIBE | assigned identifier | topics |`.
 #[derive(Debug)]
 #[allow(
     clippy::struct_excessive_bools,
@@ -30,16 +32,18 @@ pub(in crate::session) struct V5State {
     pub(in crate::session) shared_available: bool,
     /// 0 for none.
     pub(in crate::session) maximum_packet_size: u32,
-    /// Aliases that the server accepts, and how many of them have a topic.
+    /// Aliases that the server accepts.
     pub(in crate::session) topic_alias_maximum: u16,
-    pub(in crate::session) topic_aliases: u16,
-    /// Where the topics of aliases lie in the reserved bytes, up to where they are filled, and their end.
-    pub(in crate::session) topics: usize,
-    pub(in crate::session) topics_filled: usize,
-    pub(in crate::session) topics_end: usize,
-    /// Where the authentication method lies in the reserved bytes, and its length.
-    method: usize,
-    method_len: usize,
+    /// Where things lie.
+    pub(in crate::session) connect_at: Len,
+    pub(in crate::session) subscribe_at: Len,
+    pub(in crate::session) subscribe_end: Len,
+    assigned_at: Len,
+    pub(in crate::session) topics: Len,
+    pub(in crate::session) topics_filled: Len,
+    pub(in crate::session) topics_end: Len,
+    /// Length of the identifier that the server assigned, 0 for none.
+    assigned_len: u8,
     /// The next CONNECT starts clean, to be rid of a session that is not ours.
     force_clean: bool,
 }
@@ -54,77 +58,89 @@ impl Default for V5State {
             shared_available: true,
             maximum_packet_size: 0,
             topic_alias_maximum: 0,
-            topic_aliases: 0,
+            connect_at: 0,
+            subscribe_at: 0,
+            subscribe_end: 0,
+            assigned_at: 0,
             topics: 0,
             topics_filled: 0,
             topics_end: 0,
-            method: 0,
-            method_len: 0,
+            assigned_len: 0,
             force_clean: false,
         }
     }
 }
 
 impl Working<'_> {
-    /// Lays out the reserved bytes and writes CONNECT to their front.
-    pub(super) fn encode_connect(&mut self, options: &Options<'_>) -> Result<usize, EncodeError> {
-        let mut connect = super::connect_of(options);
-        if !options.version.is_v5() {
-            let reserved = self.arena().reserved().len();
-            self.state.v5 = V5State {
-                topics: reserved,
-                topics_end: reserved,
-                ..V5State::default()
-            };
-            return connect.encode(options.version, self.arena().reserved());
-        }
-        self.lay_out(options)?;
-        connect.clean_session |= self.state.v5.force_clean;
-        let (topics, topics_end) = (self.state.v5.topics, self.state.v5.topics_end);
-        let mut arena = self.arena();
-        let (room, kept) = arena
-            .reserved()
-            .split_at_mut_checked(topics)
-            .ok_or(EncodeError::NoRoom)?;
-        if options.client_id.is_empty() {
-            connect.client_id = assigned(kept, topics_end.saturating_sub(topics));
-        }
-        let mut writer = Writer::new(room);
-        write_properties(options, &mut writer)?;
-        let len = writer.len();
-        // Written to the front to learn the length, then kept at the back while CONNECT is written.
-        let at = room.len().saturating_sub(len);
-        copy_within(room, 0, len, at);
-        let (front, properties) = room.split_at_mut_checked(at).ok_or(EncodeError::NoRoom)?;
-        connect.properties = Properties::from_checked(properties);
-        connect.encode(options.version, front)
-    }
-
-    fn lay_out(&mut self, options: &Options<'_>) -> Result<(), EncodeError> {
-        let method = options.v5.authentication.map_or("", |a| a.method());
-        let assigned = if options.client_id.is_empty() {
-            ASSIGNED_LEN.saturating_add(1)
+    /// Writes the front of the buffer, and returns where it ends.
+    pub(super) fn encode_front(
+        &mut self,
+        options: &Options<'_>,
+        id: u16,
+        space: usize,
+    ) -> Result<usize, EncodeError> {
+        let version = options.version;
+        // On an empty buffer everything is laid out anew; later the identifier and the topics stay where they are.
+        let fresh = self.state.base == 0;
+        let old = &self.state.v5;
+        let end = if fresh {
+            space
         } else {
-            0
+            old.assigned_at as usize
         };
-        let reserved = self.arena().reserved().len();
-        let back = |from: usize, len: usize| from.checked_sub(len).ok_or(EncodeError::NoRoom);
-        let method_at = back(reserved, method.len())?;
-        let topics_end = back(method_at, assigned)?;
-        let topics = back(topics_end, usize::from(options.v5.topic_alias_memory))?;
-        let mut arena = self.arena();
-        let to = arena.reserved().get_mut(method_at..).unwrap_or_default();
-        Writer::new(to).bytes(method.as_bytes())?;
-        self.state.v5 = V5State {
-            topics,
-            topics_filled: topics,
-            topics_end,
-            method: method_at,
-            method_len: method.len(),
-            force_clean: self.state.v5.force_clean,
+        let (room, kept) = self
+            .bytes
+            .split_at_mut_checked(end)
+            .ok_or(EncodeError::NoRoom)?;
+        let mut writer = Writer::new(room);
+        if version.is_v5() {
+            write_properties(options, &mut writer)?;
+        }
+        let connect_at = writer.len();
+        let (properties, room) = room
+            .split_at_mut_checked(connect_at)
+            .ok_or(EncodeError::NoRoom)?;
+        let mut connect = super::connect_of(options);
+        connect.properties = Properties::from_checked(properties);
+        connect.clean_session |= old.force_clean;
+        let assigned = kept
+            .get(..usize::from(old.assigned_len))
+            .unwrap_or_default();
+        if options.client_id.is_empty() && version.is_v5() && !fresh {
+            connect.client_id = core::str::from_utf8(assigned).unwrap_or_default();
+        }
+        let connect_len = connect.encode(version, room)?;
+        let room = room.get_mut(connect_len..).unwrap_or_default();
+        let subscribe_len = super::encode_subscribe(options, id, room)?;
+        let subscribe_at = connect_at.saturating_add(connect_len);
+        let subscribe_end = subscribe_at.saturating_add(subscribe_len);
+        self.state.connect_len = to_len(connect_len);
+        self.set_subscribe(options, id);
+        let v5 = &mut self.state.v5;
+        let mut layout = (
+            v5.assigned_at as usize,
+            v5.topics as usize,
+            v5.topics_end as usize,
+        );
+        if fresh {
+            layout = lay_out(options, subscribe_end);
+            if layout.2 > space {
+                return Err(EncodeError::NoRoom);
+            }
+        }
+        *v5 = V5State {
+            connect_at: to_len(connect_at),
+            subscribe_at: to_len(subscribe_at),
+            subscribe_end: to_len(subscribe_end),
+            assigned_at: to_len(layout.0),
+            topics: to_len(layout.1),
+            topics_filled: to_len(layout.1),
+            topics_end: to_len(layout.2),
+            assigned_len: v5.assigned_len,
+            force_clean: v5.force_clean,
             ..V5State::default()
         };
-        Ok(())
+        Ok(layout.2)
     }
 
     pub(super) fn set_force_clean(&mut self, force: bool) {
@@ -135,8 +151,8 @@ impl Working<'_> {
     pub(super) fn take_limits(&mut self, connack: &ConnAck<'_>) -> Result<(), SessionError> {
         let properties = &connack.properties;
         self.check_method(properties)?;
-        if let Some(id) = properties.assigned_client_identifier() {
-            self.remember_identifier(id.as_bytes());
+        if let Some(id) = properties.data(0x12) {
+            self.remember_identifier(id);
         }
         let state = &mut *self.state;
         if let Some(keep_alive) = properties.server_keep_alive() {
@@ -160,28 +176,28 @@ impl Working<'_> {
 
     /// The method is that of CONNECT, and there is one if CONNECT had one [MQTT-4.12.0-5].
     fn check_method(&mut self, properties: &Properties<'_>) -> Result<(), SessionError> {
-        let (at, len) = (self.state.v5.method, self.state.v5.method_len);
-        let mut arena = self.arena();
-        let ours = arena.reserved().get(at..).and_then(|tail| tail.get(..len));
-        let theirs = properties.authentication_method().unwrap_or_default();
-        if ours.unwrap_or_default() == theirs.as_bytes() {
+        if self.method() == properties.data(0x15) {
             Ok(())
         } else {
             Err(ProtocolError::Authentication.into())
         }
     }
 
+    /// The method that CONNECT named.
+    fn method(&self) -> Option<&[u8]> {
+        let properties = self.bytes.get(..self.state.v5.connect_at as usize)?;
+        Properties::from_checked(properties).data(0x15)
+    }
+
     fn remember_identifier(&mut self, id: &[u8]) {
-        let (at, end) = (self.state.v5.topics_end, self.state.v5.method);
-        let mut arena = self.arena();
-        let Some([len, to @ ..]) = arena.reserved().get_mut(at..end) else {
-            return;
-        };
-        let (Ok(id_len), Some(to)) = (u8::try_from(id.len()), to.get_mut(..id.len())) else {
-            return;
-        };
-        to.copy_from_slice(id);
-        *len = id_len;
+        let v5 = &mut self.state.v5;
+        let room = self
+            .bytes
+            .get_mut(v5.assigned_at as usize..v5.topics as usize);
+        if let Some(place) = room.and_then(|room| room.get_mut(..id.len())) {
+            place.copy_from_slice(id);
+            v5.assigned_len = u8::try_from(id.len()).unwrap_or(0);
+        }
     }
 
     pub(in crate::session) fn handle_auth<'rx>(
@@ -189,7 +205,7 @@ impl Working<'_> {
         auth: &Auth<'rx>,
     ) -> Result<Event<'rx>, SessionError> {
         let may = matches!(self.state.phase, Phase::Connecting | Phase::Connected);
-        if !may || self.state.v5.method_len == 0 {
+        if !may || self.method().is_none() {
             return Err(ProtocolError::Authentication.into());
         }
         self.check_method(&auth.properties)?;
@@ -204,33 +220,52 @@ impl Working<'_> {
         code: ReasonCode,
         write: &mut dyn FnMut(&mut Writer<'_>) -> Result<(), EncodeError>,
     ) -> Result<(), PublishError> {
-        let (method, method_len) = (self.state.v5.method, self.state.v5.method_len);
-        if method_len == 0 || !matches!(self.state.phase, Phase::Connecting | Phase::Connected) {
-            return Err(PublishError::NotConnected);
-        }
-        let mut arena = self.arena();
-        arena.compact();
-        let (room, reserved) = arena.room_and_reserved(0);
-        let method = reserved
-            .get(method..)
-            .and_then(|tail| tail.get(..method_len))
+        self.sweep();
+        let id = self.new_identifier();
+        let used = matches!(self.state.phase, Phase::Connecting | Phase::Connected);
+        let (front, room) = self
+            .bytes
+            .split_at_mut_checked(self.state.tail as usize)
             .unwrap_or_default();
+        let properties = front.get(..self.state.v5.connect_at as usize);
+        let properties = Properties::from_checked(properties.unwrap_or_default());
+        let Some(method) = properties.data(0x15).filter(|_| used) else {
+            return Err(PublishError::NotConnected);
+        };
         let len = encode_auth(code, method, write, room).map_err(|error| match error {
             EncodeError::NoRoom => PublishError::Full,
             error => error.into(),
         })?;
-        let slot = Slot {
-            state: State::QUEUED,
-            flags: flags::SUBSCRIBE | flags::UNSUBSCRIBE,
-            ticket: Ticket(0),
-            ..Slot::FREE
-        };
-        if arena.push(slot, len) {
-            Ok(())
-        } else {
-            Err(PublishError::Full)
+        if !self.has_free_slot(0) {
+            return Err(PublishError::Full);
         }
+        let slot = Slot {
+            kind: Kind::AUTH,
+            ..new_slot(id, false)
+        };
+        self.state.next = 0;
+        self.accept(slot, len);
+        Ok(())
     }
+}
+
+/// Where the assigned identifier, the topics and the front end.
+fn lay_out(options: &Options<'_>, from: usize) -> (usize, usize, usize) {
+    let assigned = if options.client_id.is_empty() {
+        ASSIGNED_LEN
+    } else {
+        0
+    };
+    let memory = usize::from(options.v5.topic_alias_memory);
+    let (assigned, memory) = if options.version.is_v5() {
+        (assigned, memory)
+    } else {
+        (0, 0)
+    };
+    // The identifier, when it comes, makes CONNECT longer by as much.
+    let identifier_at = from.saturating_add(assigned);
+    let topics = identifier_at.saturating_add(assigned);
+    (identifier_at, topics, topics.saturating_add(memory))
 }
 
 /// Writes AUTH (MQTT 5 §3.15): the lengths are known only after the data.
@@ -262,7 +297,7 @@ fn encode_auth(
         .variable_byte_integer(u32::try_from(remaining).map_err(|_| EncodeError::TooLong)?)?;
     header_writer.bytes(front.get(..code_and_length).unwrap_or_default())?;
     let header_len = header_writer.len();
-    copy_within(room, FRONT, properties_len, header_len);
+    move_down(room, FRONT, properties_len, header_len);
     let to = room.get_mut(..header_len).ok_or(EncodeError::NoRoom)?;
     to.copy_from_slice(header.get(..header_len).unwrap_or_default());
     Ok(header_len.saturating_add(properties_len))
@@ -280,15 +315,6 @@ fn write_data(
     let len = data.len();
     writer.u16(u16::try_from(len).map_err(|_| EncodeError::TooLong)?)?;
     writer.advance(len)
-}
-
-/// The client identifier that the server assigned on an earlier connection, or none.
-fn assigned(kept: &[u8], at: usize) -> &str {
-    let Some([len, id @ ..]) = kept.get(at..) else {
-        return "";
-    };
-    let id = id.get(..usize::from(*len)).unwrap_or_default();
-    core::str::from_utf8(id).unwrap_or_default()
 }
 
 /// The properties of CONNECT (MQTT 5 §3.1.2.11), without their length. Those at their default are left out.

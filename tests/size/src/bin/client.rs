@@ -6,10 +6,11 @@
 use core::mem::MaybeUninit;
 use core::ptr::addr_of_mut;
 
-use mqtt_core::QoS;
+use mqtt_core::codec::{Properties, ReasonCode};
+use mqtt_core::session::Slot;
 use mqtt_core::client::{Client, Inbox, LinkEnd, Runner, Shared};
 use size_job::executor::{Memory, future_size, spin};
-use size_job::job::{FILTER, MESSAGES, options};
+use size_job::job::{MESSAGES, OPTIONS, SUBSCRIPTIONS};
 use size_job::kind::{Bare, Network};
 use size_job::stubs::{BUFFER_LEN, halt, is_stopped, write};
 use size_job::{buffer, fact};
@@ -34,7 +35,7 @@ extern "C" fn start() -> ! {
 
 /// `None` when something failed; there is nobody to tell.
 fn run() -> Option<()> {
-    let shared = Shared::new(buffer!(), buffer!(), buffer!(), &options().ok()?).ok()?;
+    let shared = Shared::new(buffer!(), buffer!(), [Slot::FREE; 18], buffer!(), &OPTIONS).ok()?;
     // SAFETY: runs once, and nothing else names these statics.
     let (connection, application) = unsafe {
         let shared: &'static Shared<Bare> = (*addr_of_mut!(SHARED)).write(shared);
@@ -49,11 +50,15 @@ fn run() -> Option<()> {
 }
 
 async fn connection(mut runner: Runner<Bare>) -> Option<LinkEnd> {
-    Some(runner.run(&mut Network, &options().ok()?).await)
+    Some(runner.run(&mut Network, &OPTIONS).await)
 }
 
 async fn application((client, mut inbox): (Client<Bare>, Inbox<Bare>)) -> Option<()> {
-    client.subscribe(FILTER, QoS::AtLeastOnce).await.ok()?;
+    let mut codes = [ReasonCode::SUCCESS];
+    client
+        .subscribe_all(&SUBSCRIPTIONS, Properties::NONE, &mut codes)
+        .await
+        .ok()?;
     for message in &MESSAGES {
         drop(client.publish(message).await.ok()?);
     }

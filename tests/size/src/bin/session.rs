@@ -4,13 +4,13 @@
 #![no_main]
 
 use mqtt_core::codec::{Properties, ReasonCode};
-use mqtt_core::session::{Event, Incoming, Session};
+use mqtt_core::session::{Event, Incoming, Session, Slot};
 use mqtt_core::{Instant, ReceiveBuffer};
-use size_job::job::{MESSAGES, options, subscription};
+use size_job::job::{MESSAGES, OPTIONS, SUBSCRIPTIONS};
 use size_job::stubs::{BUFFER_LEN, halt, is_stopped, now_ms, read, write};
 use size_job::{buffer, fact};
 
-type Device = Session<&'static mut [u8]>;
+type Device = Session<&'static mut [u8], [Slot; 2 * 8 + 2]>;
 
 fact!(SIZE_OF_SESSION, size_of::<Device>());
 fact!(SIZE_OF_BUFFERS, 3 * BUFFER_LEN);
@@ -23,15 +23,13 @@ extern "C" fn start() -> ! {
 
 /// `None` when something failed; there is nobody to tell.
 fn run() -> Option<()> {
-    let options = options().ok()?;
     let wire = buffer!();
     let mut rx = ReceiveBuffer::new(buffer!());
-    let mut session = Session::new(buffer!(), &options).ok()?;
-    rx.reset(&options);
-    session.connect(&options, now()).ok()?;
-    let subscription = [subscription().ok()?];
+    let mut session = Session::new(buffer!(), [Slot::FREE; 18], &OPTIONS).ok()?;
+    rx.reset(&OPTIONS);
+    session.connect(&OPTIONS, now()).ok()?;
     session
-        .subscribe(&subscription, Properties::NONE, false)
+        .subscribe(&SUBSCRIPTIONS, Properties::NONE, false)
         .ok()?;
     let mut messages = &MESSAGES[..];
     while !session.is_closed() {

@@ -393,6 +393,13 @@ impl<K: Kind> Inner<K> {
         super::Wakers::register(&mut self.progress, cx.waker());
     }
 
+    /// An outcome that nobody will ask for any more takes no room: whoever waits for some tries again.
+    fn room_made(&mut self, made: bool) {
+        if made {
+            super::Wakers::wake(&mut self.progress);
+        }
+    }
+
     fn state_wakers_register(&mut self, cx: &Context<'_>) {
         super::Wakers::register(&mut self.state_wakers, cx.waker());
     }
@@ -455,9 +462,11 @@ impl<K: Kind> Delivery<K> {
     /// The outcome if it is known by now.
     pub fn try_acknowledged(&mut self) -> Option<Result<ReasonCode, DeliveryError>> {
         if self.outcome.is_none() {
-            self.outcome = self
-                .shared
-                .with(|inner| inner.session.take_outcome(self.ticket));
+            self.outcome = self.shared.with(|inner| {
+                let outcome = inner.session.take_outcome(self.ticket);
+                inner.room_made(outcome.is_some());
+                outcome
+            });
         }
         self.outcome
     }
@@ -472,6 +481,7 @@ impl<K: Kind> Delivery<K> {
         }
         self.shared.with(|inner| {
             self.outcome = take(inner, self.ticket);
+            inner.room_made(self.outcome.is_some());
             if let Some(outcome) = self.outcome {
                 return Poll::Ready(outcome);
             }
@@ -487,7 +497,10 @@ impl<K: Kind> Delivery<K> {
 impl<K: Kind> Drop for Delivery<K> {
     fn drop(&mut self) {
         if self.outcome.is_none() {
-            self.shared.with(|inner| inner.session.forget(self.ticket));
+            self.shared.with(|inner| {
+                inner.session.forget(self.ticket);
+                inner.room_made(true);
+            });
         }
     }
 }

@@ -3,13 +3,13 @@
 
 mod common;
 
-use std::{future::Future, time::Duration};
+use std::future::Future;
 
 use common::{Broker, LIMIT, closed_port, reporting};
 use mqtt_core::codec::Packet;
 use mqtt_std::{
     Client, ConnectFailure, Error, LinkEnd, LinkState, Message, Options, Properties, PublishError,
-    QoS, Reconnect, Runner, Stage,
+    QoS, Reconnect, Runner,
 };
 use tokio::time::timeout;
 
@@ -252,14 +252,14 @@ async fn a_handshake_that_hangs_is_timed_out_and_named() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let options = Options::new("127.0.0.1").port(port).tls().fail_fast(true);
-    let error = run(options.connect_timeout(Duration::from_millis(50)))
+    let error = run(options.connect_timeout(std::time::Duration::from_millis(50)))
         .await
         .unwrap_err();
     assert!(
         matches!(
             error,
             Error::Connect {
-                failure: ConnectFailure::TimedOut(Stage::Tls),
+                failure: ConnectFailure::TimedOut(mqtt_std::Stage::Tls),
                 ..
             }
         ),

@@ -56,6 +56,7 @@ async fn connected(transport: &Transport) -> (Reader, Writer) {
         .unwrap()
 }
 
+#[cfg(any(feature = "tls", feature = "websocket"))]
 async fn failure(transport: &Transport) -> ConnectFailure {
     let mut connector = connector(transport);
     let outcome = timeout(LIMIT, connector.connect()).await.unwrap();

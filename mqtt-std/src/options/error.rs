@@ -4,6 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use mqtt_core::session::PublishError;
 
+#[cfg(feature = "tls")]
 use super::transport::Pem;
 
 /// Options that cannot be used, found before anything is sent. The text never holds a secret.

@@ -13,7 +13,9 @@ use mqtt_core::{
 };
 
 pub(crate) use self::session::{Parts, SessionOptions};
-pub(crate) use self::transport::{Pem, TlsOptions};
+pub(crate) use self::transport::Pem;
+#[cfg(feature = "tls")]
+pub(crate) use self::transport::TlsOptions;
 pub use self::{error::OptionsError, session::Will};
 use self::{session::OwnedSubscription, transport::Transport};
 use crate::link::{Connector, Trace};

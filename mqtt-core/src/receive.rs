@@ -2,10 +2,7 @@
 
 use crate::{
     bytes::move_down,
-    codec::{
-        DecodeError, FixedHeader, Packet, PacketIdentifier, PacketType, Properties, PublishHead,
-        QoS, Reader, TopicName, Version,
-    },
+    codec::{FixedHeader, Packet, PacketType, Properties, PublishHead, QoS, TopicName, Version},
     session::{Options, ProtocolError, SessionError},
 };
 
@@ -42,7 +39,8 @@ pub enum Received<'rx> {
 /// ```
 ///
 /// How large? A whole PUBLISH fits if `5 + 2 + topic + 2 + properties + payload` does; larger ones are streamed or
-/// skipped. Other packets must fit: CONNACK of MQTT 5 with all its strings is the longest. 256 bytes are a
+/// skipped. If not even topic and properties fit, the message is skipped without a name and, since its packet
+/// identifier is not known, without acknowledgement. Other packets must fit: CONNACK of MQTT 5 with all its strings is the longest. 256 bytes are a
 /// practical minimum, 64 bytes the least that works. Topics of aliases take up the rest of what they leave.
 #[derive(Debug)]
 pub struct ReceiveBuffer<B> {
@@ -73,8 +71,6 @@ enum Large {
     No,
     /// So many bytes of payload are still to come.
     Payload { left: u32, skip: bool },
-    /// Not even the topic fits: so many bytes of it are still to come, then the rest of the packet.
-    Topic { left: u32, header: FixedHeader },
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> ReceiveBuffer<B> {
@@ -201,43 +197,34 @@ impl State {
     }
 
     fn next<'b>(&mut self, bytes: &'b mut [u8]) -> Result<Option<Received<'b>>, SessionError> {
-        loop {
-            match self.large {
-                Large::No => {}
-                Large::Payload { left, skip } => return Ok(self.next_piece(bytes, left, skip)),
-                Large::Topic { left, header } => {
-                    if !self.skip_topic(left, header) {
-                        return Ok(None);
-                    }
-                    return self.headless(bytes, header).map(Some);
-                }
-            }
-            self.head = 0;
-            let unread = bytes.get(self.start..self.end).unwrap_or_default();
-            let Some((header, header_len)) = FixedHeader::decode(unread, self.version)? else {
-                return Ok(None);
-            };
-            let body_len = header.remaining_length as usize;
-            let len = header_len.saturating_add(body_len);
-            if self.maximum_packet_size != 0 && len > self.maximum_packet_size as usize {
-                return Err(ProtocolError::PacketTooLarge.into());
-            }
-            if unread.len() >= len {
-                self.given = len;
-                return self.whole(bytes, header, header_len).map(Some);
-            }
-            if len <= self.limit(bytes.len()) {
-                return Ok(None);
-            }
-            if header.packet_type() != PacketType::Publish {
-                return Err(ProtocolError::BufferTooSmall.into());
-            }
-            match self.begin_large(bytes, header, header_len)? {
-                Begun::NotYet => return Ok(None),
-                Begun::Head => return self.large_head(bytes).map(Some),
-                Begun::Topic => {}
-            }
+        if let Large::Payload { left, skip } = self.large {
+            return Ok(self.next_piece(bytes, left, skip));
         }
+        self.head = 0;
+        let unread = bytes.get(self.start..self.end).unwrap_or_default();
+        let available = unread.len();
+        let Some((header, header_len)) = FixedHeader::decode(unread, self.version)? else {
+            return Ok(None);
+        };
+        let len = header_len.saturating_add(header.remaining_length as usize);
+        if self.maximum_packet_size != 0 && len > self.maximum_packet_size as usize {
+            return Err(ProtocolError::PacketTooLarge.into());
+        }
+        if available >= len {
+            self.given = len;
+            return self.whole(bytes, header, header_len).map(Some);
+        }
+        let limit = self.limit(bytes.len());
+        if len <= limit {
+            return Ok(None);
+        }
+        if header.packet_type() != PacketType::Publish {
+            return Err(ProtocolError::BufferTooSmall.into());
+        }
+        move_down(bytes, self.start, available, 0);
+        self.start = 0;
+        self.end = available;
+        self.begin_large(bytes, header, header_len, limit)
     }
 
     fn whole<'b>(
@@ -266,67 +253,40 @@ impl State {
         Ok(Received::Packet(packet))
     }
 
-    /// Decides how to take a PUBLISH that does not fit. `unread` starts with it.
-    fn begin_large(
+    /// Takes the head of a PUBLISH that does not fit, and keeps it at the front of the buffer.
+    fn begin_large<'b>(
         &mut self,
-        bytes: &mut [u8],
+        bytes: &'b mut [u8],
         header: FixedHeader,
         header_len: usize,
-    ) -> Result<Begun, SessionError> {
-        let limit = self.limit(bytes.len());
-        let body = self.start.saturating_add(header_len)..self.end;
-        let body = bytes.get(body).unwrap_or_default();
-        if let Some((head, head_len)) = PublishHead::decode(header, body, self.version)? {
-            let kept = header_len.saturating_add(head_len);
-            if kept < limit {
-                self.large = Large::Payload {
-                    left: head.payload_len,
-                    skip: false,
-                };
-                let len = self.end.saturating_sub(self.start);
-                move_down(bytes, self.start, len, 0);
-                self.start = kept;
-                self.end = len;
-                self.head = kept;
-                return Ok(Begun::Head);
-            }
-        } else if self.end.saturating_sub(self.start) < limit {
-            return Ok(Begun::NotYet);
-        }
-        // The head alone fills the buffer.
-        let topic_len = body.first_chunk().map_or(0, |len| u16::from_be_bytes(*len));
-        let left = u32::from(topic_len).saturating_add(2);
-        let remaining_length = header
-            .remaining_length
-            .checked_sub(left)
-            .ok_or(DecodeError::Truncated)?;
-        self.start = self.start.saturating_add(header_len);
-        self.large = Large::Topic {
-            left,
-            header: FixedHeader {
-                remaining_length,
-                ..header
-            },
-        };
-        Ok(Begun::Topic)
-    }
-
-    fn large_head<'b>(&mut self, bytes: &'b mut [u8]) -> Result<Received<'b>, SessionError> {
-        let limit = self.limit(bytes.len());
+        limit: usize,
+    ) -> Result<Option<Received<'b>>, SessionError> {
         let (front, memory) = bytes.split_at_mut_checked(limit).unwrap_or_default();
-        #[cfg_attr(
-            not(feature = "v5"),
-            allow(unused_mut, reason = "aliases are of MQTT 5")
-        )]
-        let mut head = decode_head(front, self.version)?;
+        let body = front.get(header_len..self.end).unwrap_or_default();
+        let decoded = PublishHead::decode(header, body, self.version)?;
+        let (mut head, head_len) = match decoded {
+            Some((head, head_len)) if head_len < limit.saturating_sub(header_len) => {
+                (head, head_len)
+            }
+            None if self.end < limit => return Ok(None),
+            // Not even topic and properties fit: the message cannot be named, nor acknowledged.
+            _ => (nameless(header), 0),
+        };
         #[cfg(feature = "v5")]
         {
             let alias = head.properties.topic_alias();
             head.topic = self.aliases.resolve(head.topic, alias, memory)?;
         }
+        let _ = &mut head;
         #[cfg(not(feature = "v5"))]
         let _ = memory;
-        Ok(Received::LargePublish(head))
+        self.head = header_len.saturating_add(head_len);
+        self.start = self.head;
+        self.large = Large::Payload {
+            left: head.payload_len,
+            skip: head_len == 0,
+        };
+        Ok(Some(Received::LargePublish(head)))
     }
 
     fn next_piece<'b>(&mut self, bytes: &'b [u8], left: u32, skip: bool) -> Option<Received<'b>> {
@@ -351,53 +311,6 @@ impl State {
         let end = self.start.saturating_add(len);
         let bytes = bytes.get(self.start..end).unwrap_or_default();
         Some(Received::Piece { bytes, last })
-    }
-
-    /// Throws away what has come of a topic. True when what follows it can be read.
-    fn skip_topic(&mut self, left: u32, header: FixedHeader) -> bool {
-        let available = self.end.saturating_sub(self.start);
-        let len = available.min(left as usize);
-        self.start = self.start.saturating_add(len);
-        #[allow(clippy::cast_possible_truncation, reason = "at most `left`")]
-        let left = left.saturating_sub(len as u32);
-        self.large = Large::Topic { left, header };
-        let identifier = if qos_of(header) == QoS::AtMostOnce {
-            0
-        } else {
-            2
-        };
-        left == 0 && available.saturating_sub(len) >= identifier
-    }
-
-    /// A message of which nothing is kept but its packet identifier.
-    fn headless(
-        &mut self,
-        bytes: &[u8],
-        header: FixedHeader,
-    ) -> Result<Received<'static>, SessionError> {
-        let qos = qos_of(header);
-        let mut reader = Reader::new(bytes.get(self.start..self.end).unwrap_or_default());
-        let mut payload_len = header.remaining_length;
-        let mut packet_identifier = None;
-        if qos != QoS::AtMostOnce {
-            let id = PacketIdentifier::new(reader.u16()?);
-            packet_identifier = Some(id.ok_or(DecodeError::PacketIdentifierZero)?);
-            payload_len = payload_len.checked_sub(2).ok_or(DecodeError::Truncated)?;
-            self.start = self.start.saturating_add(2);
-        }
-        self.large = Large::Payload {
-            left: payload_len,
-            skip: true,
-        };
-        Ok(Received::LargePublish(PublishHead {
-            dup: header.packet_type_and_flags & 8 != 0,
-            qos,
-            retain: header.packet_type_and_flags & 1 != 0,
-            topic: TopicName::EMPTY,
-            packet_identifier,
-            properties: Properties::NONE,
-            payload_len,
-        }))
     }
 
     #[cfg(feature = "client")]
@@ -430,27 +343,17 @@ impl State {
     }
 }
 
-/// How the taking of a large PUBLISH begins.
-enum Begun {
-    /// More bytes are needed.
-    NotYet,
-    /// Its head is kept at the front of the buffer.
-    Head,
-    /// Its head does not fit.
-    Topic,
-}
-
-/// The head of the PUBLISH at the front of `bytes`.
-fn decode_head(bytes: &[u8], version: Version) -> Result<PublishHead<'_>, DecodeError> {
-    let (header, header_len) =
-        FixedHeader::decode(bytes, version)?.ok_or(DecodeError::Truncated)?;
-    let body = bytes.get(header_len..).unwrap_or_default();
-    let (head, _) = PublishHead::decode(header, body, version)?.ok_or(DecodeError::Truncated)?;
-    Ok(head)
-}
-
-fn qos_of(header: FixedHeader) -> QoS {
-    QoS::from_u8(header.packet_type_and_flags >> 1 & 3).unwrap_or(QoS::AtMostOnce)
+/// A message of which nothing is known but its length.
+fn nameless(header: FixedHeader) -> PublishHead<'static> {
+    PublishHead {
+        dup: false,
+        qos: QoS::AtMostOnce,
+        retain: false,
+        topic: TopicName::EMPTY,
+        packet_identifier: None,
+        properties: Properties::NONE,
+        payload_len: header.remaining_length,
+    }
 }
 
 #[cfg(feature = "v5")]

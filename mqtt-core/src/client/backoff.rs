@@ -112,12 +112,12 @@ mod tests {
 
     #[test]
     fn devices_switched_on_together_pause_differently() {
-        let first = |name| {
-            Backoff::new(name, Instant::from_millis(5))
-                .next(&Reconnect::new(), Instant::from_millis(5))
-        };
         let mut pauses: std::vec::Vec<_> = (0..100)
-            .map(|n| first(&std::format!("device-{n}")))
+            .map(|n| {
+                let name = std::format!("device-{n}");
+                let now = Instant::from_millis(5);
+                Backoff::new(&name, now).next(&Reconnect::new(), now)
+            })
             .collect();
         pauses.sort_unstable();
         pauses.dedup();

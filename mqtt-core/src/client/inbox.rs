@@ -104,10 +104,8 @@ impl<K: Kind> Inbox<K> {
 
     /// Looks for something to deliver; if there is nothing, the pump gets the buffer.
     fn look(&mut self, inner: &mut Inner<K>) -> bool {
-        if self.current.take().is_some() {
-            // A guard that was forgotten instead of dropped: its message stays unacknowledged.
-            inner.held = false;
-        }
+        // A guard that was forgotten instead of dropped: its message stays unacknowledged.
+        self.finish(inner, ReasonCode::SUCCESS, false);
         if self.rx.is_none() && inner.ready.is_some() {
             self.rx = inner.rx.take();
         }
@@ -125,8 +123,6 @@ impl<K: Kind> Inbox<K> {
 
     fn give_back(&mut self, inner: &mut Inner<K>) {
         if let Some(rx) = self.rx.take() {
-            inner.now = K::now();
-            inner.session.set_receive_blocked(false, inner.now);
             inner.rx = Some(rx);
             wake(&mut inner.receive_waker);
         }
@@ -136,34 +132,44 @@ impl<K: Kind> Inbox<K> {
     /// of [`next`](Self::next).
     fn release(&mut self, code: ReasonCode, acknowledge: bool) {
         let shared = self.shared.clone();
-        shared.with(|inner| {
-            let Some(current) = self.current.take() else {
-                return;
-            };
-            inner.held = false;
-            let token = current.token.filter(|_| acknowledge);
-            let unfinished = match current.kind {
-                ReadyKind::Whole => false,
-                ReadyKind::Large { .. } => self.rx.as_ref().is_none_or(ReceiveBuffer::is_in_large),
-                ReadyKind::Piece { last } => !last,
-            };
-            if unfinished && current.epoch == inner.session.epoch() {
-                if let Some(rx) = &mut self.rx {
-                    rx.skip();
-                } else {
-                    inner.skip = true;
-                }
-                inner.discard = Some(token);
-            } else if let Some(token) = token {
-                inner.session.acknowledge(token, code);
+        shared.with(|inner| self.finish(inner, code, acknowledge));
+    }
+
+    fn finish(&mut self, inner: &mut Inner<K>, code: ReasonCode, acknowledge: bool) {
+        let Some(current) = self.current.take() else {
+            return;
+        };
+        inner.held = false;
+        let token = current.token.filter(|_| acknowledge);
+        let unfinished = match (current.kind, inner.ready) {
+            (ReadyKind::Whole, _) => false,
+            // A piece that was asked for, and came when nobody asked any more.
+            (
+                _,
+                Some(Ready {
+                    kind: ReadyKind::Piece { last },
+                    ..
+                }),
+            ) if self.rx.is_none() => {
+                inner.ready = None;
+                self.rx = inner.rx.take();
+                wake(&mut inner.receive_waker);
+                !last
             }
-            if let Some(rx) = &mut self.rx
-                && inner.process(rx, false) != Turn::Deliver
-            {
-                self.give_back(inner);
-            }
-            inner.notify();
-        });
+            _ => self.rx.as_ref().is_none_or(ReceiveBuffer::is_in_large),
+        };
+        if unfinished && current.epoch == inner.session.epoch() {
+            inner.skip = true;
+            inner.discard = Some(token);
+        } else if let Some(token) = token {
+            inner.session.acknowledge(token, code);
+        }
+        if let Some(rx) = &mut self.rx
+            && inner.process(rx, false) != Turn::Deliver
+        {
+            self.give_back(inner);
+        }
+        inner.notify();
     }
 }
 
@@ -171,12 +177,15 @@ impl<K: Kind> Drop for Inbox<K> {
     fn drop(&mut self) {
         let shared = self.shared.clone();
         shared.with(|inner| {
+            self.finish(inner, ReasonCode::SUCCESS, false);
             inner.has_inbox = false;
             if let Some(ready) = inner.ready.take() {
-                inner.acknowledge(ready.token);
-                if ready.kind != ReadyKind::Whole {
+                inner.report.discarded = inner.report.discarded.saturating_add(1);
+                if ready.kind == ReadyKind::Whole {
+                    inner.acknowledge(ready.token);
+                } else {
                     inner.skip = true;
-                    inner.discard = Some(None);
+                    inner.discard = Some(ready.token);
                 }
             }
             self.give_back(inner);
@@ -336,7 +345,8 @@ impl<K: Kind> Received<'_, K> {
                 }
             }
             inner.ready = None;
-            Poll::Ready(Ok(true))
+            // The end of a payload that was skipped is an empty piece.
+            Poll::Ready(Ok(!rx.current_piece().is_empty()))
         })
     }
 

@@ -285,6 +285,10 @@ async fn receive<K: Kind, R: Read>(
                     }
                 });
                 lease.wait().await;
+                shared.with(|inner| {
+                    inner.now = K::now();
+                    inner.session.set_receive_blocked(false, inner.now);
+                });
             }
             Turn::Connected => {
                 *connected = Some(K::now());

@@ -1,4 +1,4 @@
-//! A broker that grants everything and sends every message back to its sender.
+//! A broker that grants everything and sends messages back to their sender.
 
 use std::thread;
 use std::time::Duration;
@@ -8,6 +8,8 @@ use mqtt_core::codec::{Packet, PacketIdentifier, PacketType, Publish, QoS};
 use crate::peer::{Frame, LIMIT, Link, Next, Peer};
 
 /// Answers on a thread of its own, one connection after the other.
+///
+/// What is published under `quiet/` is acknowledged but not sent back.
 #[derive(Debug)]
 pub struct Echo {
     port: u16,
@@ -50,7 +52,9 @@ fn answer(link: &mut Link, frame: &Frame, identifier: u16) {
                 QoS::AtLeastOnce => link.sends_ack(PacketType::PubAck, frame.identifier()),
                 QoS::ExactlyOnce => link.sends_ack(PacketType::PubRec, frame.identifier()),
             }
-            send_back(link, publish, identifier);
+            if !publish.topic.as_str().starts_with("quiet/") {
+                send_back(link, publish, identifier);
+            }
         }
         Packet::PubRel(_) => link.sends_ack(PacketType::PubComp, frame.identifier()),
         Packet::Subscribe(subscribe) => {

@@ -11,8 +11,10 @@
 
 pub mod bad_packet;
 pub mod certificates;
+pub mod device;
 pub mod echo;
 pub mod hex;
 pub mod mosquitto;
 pub mod peer;
 pub mod probe;
+pub mod proxy;

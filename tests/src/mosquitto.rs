@@ -216,7 +216,7 @@ impl Mosquitto {
 
     fn configuration(&self) -> String {
         let folder = self.folder.path().display();
-        let mut text = String::from("per_listener_settings true\nlog_dest stdout\nlog_type all\n");
+        let mut text = String::from("per_listener_settings true\nlog_dest stderr\nlog_type all\n");
         if rustix::process::geteuid().is_root() {
             // Otherwise it changes user and cannot read the private key.
             text.push_str("user root\n");

@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use mqtt_core::codec::{FixedHeader, Packet, PacketType, Version};
+use mqtt_core::codec::{FixedHeader, Packet, PacketType, TopicFilter, Version};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::hex;
@@ -180,6 +180,14 @@ impl Link {
         }
     }
 
+    /// Takes the next packet, whatever it is.
+    pub fn expects_any(&mut self) -> Frame {
+        match self.next_within(LIMIT) {
+            Next::Frame(frame) => frame,
+            other => panic!("a packet expected, not {other:?}"),
+        }
+    }
+
     /// Takes CONNECT, which tells the version of all that follows.
     pub fn expects_connect(&mut self) -> Frame {
         let mut frame = self.expects(PacketType::Connect);
@@ -320,6 +328,22 @@ impl Frame {
             _ => None,
         };
         identifier.expect("a packet identifier").get()
+    }
+
+    /// The topic filters of SUBSCRIBE or UNSUBSCRIBE; none for other packets.
+    #[must_use]
+    pub fn filters(&self) -> Vec<String> {
+        let owned = |filter: TopicFilter<'_>| filter.as_str().to_owned();
+        match self.packet() {
+            Packet::Subscribe(subscribe) => {
+                let filters = subscribe.filters.iter();
+                filters
+                    .map(|subscription| owned(subscription.filter))
+                    .collect()
+            }
+            Packet::Unsubscribe(unsubscribe) => unsubscribe.filters.iter().map(owned).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// The whole packet in hexadecimal.

@@ -168,16 +168,13 @@ impl<K: Kind> Inner<K> {
         }
     }
 
-    /// Wakes whom the session has news for. To be called after every use of it.
+    /// Wakes whom the session has news for: the clock too, for a new deadline may be sooner than the one it was set
+    /// for. To be called after every use of the session.
     fn notify(&mut self) {
         if self.session.has_output() {
             self.wake_transmit();
         }
-        let progress = self.session.counters().progress;
-        if progress != self.seen_progress {
-            self.seen_progress = progress;
-            self.progress.wake();
-        }
+        self.notify_others();
     }
 
     fn wake_transmit(&mut self) {

@@ -393,11 +393,17 @@ async fn output<K: Kind>(shared: &Shared<K>) {
 
 /// Watches the session's deadlines.
 async fn watch<K: Kind>(shared: &Shared<K>) -> LinkEnd {
+    let mut goodbye = None;
     loop {
-        let (deadline, ending) = match shared.with(Inner::look_at_the_clock) {
+        let (mut deadline, ending) = match shared.with(Inner::look_at_the_clock) {
             Ok(next) => next,
             Err(error) => return LinkEnd::Session(error),
         };
+        if ending.is_some() {
+            // The first one counts, however often the end is asked for.
+            goodbye = goodbye.or(deadline);
+            deadline = goodbye;
+        }
         let Some(deadline) = deadline else {
             sooner(shared).await;
             continue;
@@ -438,8 +444,8 @@ impl<K: Kind> Inner<K> {
         Ok((self.armed, None))
     }
 
-    /// As [`Inner::notify`], for the transmit pump, which need not wake itself; and arms the clock.
-    fn notify_others(&mut self) {
+    /// As [`Inner::notify`], for the transmit pump, which need not wake itself.
+    pub(super) fn notify_others(&mut self) {
         let progress = self.session.counters().progress;
         if progress != self.seen_progress {
             self.seen_progress = progress;

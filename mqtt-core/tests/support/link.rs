@@ -13,7 +13,7 @@ use mqtt_core::{
     client::{Close, Connect, ConnectError},
 };
 
-use super::{clock, wire};
+use super::{clock, executor::yield_now, wire};
 
 const READ: usize = 0;
 const WRITE: usize = 1;
@@ -102,6 +102,7 @@ impl Connect for Net {
             let profile = net.profile;
             net.plan.pop_front().unwrap_or(Plan::Link(profile))
         };
+        yield_now().await;
         match plan {
             Plan::Link(profile) => {
                 let mut net = self.lock();

@@ -179,9 +179,21 @@ impl World {
 
     /// Begins a run.
     pub fn start(&mut self, options: Options<'static>) {
+        self.begin(options);
+        self.run();
+    }
+
+    /// Begins a run, without polling it.
+    pub fn begin(&mut self, options: Options<'static>) {
         self.control.0.runs.borrow_mut().push_back(options);
         self.control.0.start.open();
-        self.run();
+    }
+
+    /// Polls each task that was woken once, and lets the broker answer; false if nothing moved.
+    pub fn round(&mut self) -> bool {
+        let moved = self.executor.round();
+        let answered = self.broker.as_mut().is_some_and(|b| b.step(&self.net));
+        moved || answered
     }
 
     /// Drops the future of the present run.
@@ -199,9 +211,7 @@ impl World {
     #[track_caller]
     pub fn run(&mut self) {
         for _ in 0..1_000_000 {
-            let moved = self.executor.round();
-            let answered = self.broker.as_mut().is_some_and(|b| b.step(&self.net));
-            if !moved && !answered {
+            if !self.round() {
                 return;
             }
         }

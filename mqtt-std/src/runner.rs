@@ -46,6 +46,7 @@ pub fn new(options: Options) -> Result<(Client, Inbox, Runner), OptionsError> {
         .map_err(OptionsError::Session)?
     };
     let (client, inbox, core) = mqtt_core::client::new::<Std>(Arc::new(shared));
+    client.set_outbox_policy(options.outbox);
     let runner = Runner {
         core,
         client: client.clone(),

@@ -11,7 +11,7 @@ use embedded_io_async::Read;
 use crate::{
     codec::{Properties, QoS, ReasonCode, Subscription, TopicFilter},
     publication::Publication,
-    session::{AckToken, DeliveryError, Outcome, PublishError, Ticket},
+    session::{AckToken, DeliveryError, OutboxPolicy, Outcome, PublishError, Ticket},
 };
 
 use super::{Inner, Kind, LinkEnd, LinkState, Report};
@@ -48,7 +48,6 @@ impl<K: Kind> Client<K> {
         &self,
         publication: &impl Publication,
     ) -> Result<Delivery<K>, PublishError> {
-        let publication: &dyn Publication = publication;
         poll_fn(|cx| self.poll_publish(publication, cx)).await
     }
 
@@ -93,7 +92,6 @@ impl<K: Kind> Client<K> {
         len: u32,
         reader: &mut R,
     ) -> Result<Delivery<K>, StreamError<R::Error>> {
-        let publication: &dyn Publication = publication;
         let ticket = poll_fn(|cx| {
             self.poll_queue(cx, |inner| {
                 match inner.session.stream_begin(publication, len, true, K::now()) {
@@ -300,6 +298,12 @@ impl<K: Kind> Client<K> {
         }
     }
 
+    /// Sets what happens to publications that find no room. Before the first call it is [`OutboxPolicy::Wait`].
+    pub fn set_outbox_policy(&self, policy: OutboxPolicy) {
+        self.shared
+            .with(|inner| inner.session.set_outbox_policy(policy));
+    }
+
     /// Where the link stands.
     #[must_use]
     pub fn state(&self) -> LinkState {
@@ -371,7 +375,7 @@ impl<K: Kind> Client<K> {
             if let LinkState::Stopped(_) = inner.state {
                 return Poll::Ready(Err(PublishError::Stopped));
             }
-            if !inner.session.outbox_policy().waits() || inner.is_receive_blocked() {
+            if inner.session.outbox_policy() != OutboxPolicy::Wait || inner.is_receive_blocked() {
                 return Poll::Ready(result);
             }
             inner.progress_register(cx);

@@ -67,7 +67,7 @@ pub struct AckToken {
     pub(super) epoch: u16,
 }
 
-/// What happened to a session since it was made. Counts stop at the end of their range.
+/// What happened to a session since it was made. Counts wrap at 2^32.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

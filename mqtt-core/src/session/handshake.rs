@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::{
-    Event, Options, Phase, ProtocolError, PublishError, SessionError, Settings, State, Working,
+    Event, Options, Phase, ProtocolError, PublishError, Session, SessionError, Settings, State,
     bump,
     event::failure,
     marks,
@@ -25,23 +25,23 @@ use super::{
 #[cfg(feature = "v5")]
 pub(super) use v5::V5State;
 
-impl Working<'_> {
+impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// Takes the options over and encodes CONNECT and SUBSCRIBE at the front of the buffer.
     ///
     /// While packets lie behind, the space they had the first time must do.
     pub(super) fn set_options(&mut self, options: &Options<'_>) -> Result<(), PublishError> {
         self.sweep();
-        let is_empty = self.state.used == 0;
-        if options.version != self.state.version() && !is_empty {
+        let is_empty = self.core.used == 0;
+        if options.version != self.core.version() && !is_empty {
             return Err(PublishError::Full);
         }
-        self.state.settings = Settings::of(options);
-        self.state.subscribe_id = 0;
+        self.core.settings = Settings::of(options);
+        self.core.subscribe_id = 0;
         let id = self.new_identifier();
         let space = if is_empty {
-            self.bytes.len()
+            self.buffer.as_mut().len()
         } else {
-            self.state.base as usize
+            self.core.base as usize
         };
         let no_room = |error| match error {
             EncodeError::NoRoom if is_empty => PublishError::TooLarge,
@@ -50,21 +50,25 @@ impl Working<'_> {
         };
         let end = self.encode_front(options, id, space).map_err(no_room)?;
         if is_empty {
-            self.state.base = to_len(end);
-            self.state.tail = self.state.base;
+            self.core.base = to_len(end);
+            self.core.tail = self.core.base;
         }
         Ok(())
     }
 
-    pub(super) fn connect(
-        &mut self,
-        options: &Options<'_>,
-        now: Instant,
-    ) -> Result<(), PublishError> {
+    /// Begins a connection on a new link: CONNECT is the next thing to transmit.
+    ///
+    /// Everything of an earlier link is over; a packet of which only a part was sent is sent again in full.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::new`]; [`PublishError::Full`] if the options ask for another protocol version, or more reserved
+    /// bytes, while messages are queued.
+    pub fn connect(&mut self, options: &Options<'_>, now: Instant) -> Result<(), PublishError> {
         self.link_lost(false);
         self.set_options(options)?;
         let id = self.new_identifier();
-        let state = &mut *self.state;
+        let state = &mut self.core;
         state.phase = Phase::Connecting;
         state.epoch = state.epoch.wrapping_add(1);
         state.quota = state.settings.max_in_flight;
@@ -78,7 +82,7 @@ impl Working<'_> {
             kind: Kind::CONNECT,
             ..new_slot(id, false)
         };
-        self.state.next = 0;
+        self.core.next = 0;
         self.accept(slot, 0);
         Ok(())
     }
@@ -91,9 +95,9 @@ impl Working<'_> {
         id: u16,
         space: usize,
     ) -> Result<usize, EncodeError> {
-        let room = self.bytes.get_mut(..space).unwrap_or_default();
+        let room = self.buffer.as_mut().get_mut(..space).unwrap_or_default();
         let connect_len = connect_of(options).encode(options.version, room)?;
-        self.state.connect_len = to_len(connect_len);
+        self.core.connect_len = to_len(connect_len);
         let room = room.get_mut(connect_len..).unwrap_or_default();
         let subscribe_len = encode_subscribe(options, id, room)?;
         self.set_subscribe(options, id);
@@ -107,8 +111,8 @@ impl Working<'_> {
     )]
     fn set_subscribe(&mut self, options: &Options<'_>, id: u16) {
         let filters = options.subscriptions.len();
-        self.state.subscribe_filters = filters as u8;
-        self.state.subscribe_id = if filters == 0 { 0 } else { id };
+        self.core.subscribe_filters = filters as u8;
+        self.core.subscribe_id = if filters == 0 { 0 } else { id };
     }
 
     pub(super) fn handle_connack<'rx>(
@@ -122,7 +126,7 @@ impl Working<'_> {
         self.check_session_present(connack.session_present)?;
         #[cfg(feature = "v5")]
         self.take_limits(&connack)?;
-        let state = &mut *self.state;
+        let state = &mut self.core;
         state.phase = Phase::Connected;
         state.timers.progress = now;
         state.session_known = true;
@@ -132,8 +136,8 @@ impl Working<'_> {
     }
 
     fn check_session_present(&mut self, present: bool) -> Result<(), SessionError> {
-        let unknown = self.state.is_v5() && !self.state.session_known;
-        let refused = present && (self.state.clean_session || unknown);
+        let unknown = self.core.is_v5() && !self.core.session_known;
+        let refused = present && (self.core.clean_session || unknown);
         #[cfg(feature = "v5")]
         self.set_force_clean(refused);
         if refused {
@@ -144,14 +148,14 @@ impl Working<'_> {
 
     /// What becomes of unfinished exchanges on the new connection (MQTT 3.1.1 §4.4).
     fn resume(&mut self, session_present: bool) {
-        let resubscribe = !session_present || self.state.settings.always_resubscribe;
-        for index in 0..usize::from(self.state.used) {
+        let resubscribe = !session_present || self.core.settings.always_resubscribe;
+        for index in 0..usize::from(self.core.used) {
+            let redeliver = self.core.settings.redeliver_exactly_once;
             let slot = self.slot(index);
-            let released = slot.state == State::PUBREL || slot.state == State::AWAIT_PUBCOMP;
-            let lost = released
-                || (slot.state == State::AWAIT_PUBREC
-                    && !self.state.settings.redeliver_exactly_once);
-            if slot.state.is_in(states::INBOUND) {
+            let state = slot.state;
+            let released = state == State::PUBREL || state == State::AWAIT_PUBCOMP;
+            let lost = released || (state == State::AWAIT_PUBREC && !redeliver);
+            if state.is_in(states::INBOUND) {
                 // The server will begin these again, under identifiers that mean nothing to us.
                 if !session_present {
                     self.free(index);
@@ -159,44 +163,44 @@ impl Working<'_> {
             } else if !session_present && lost {
                 self.finish(index, failure::SESSION_LOST, 0);
             } else if released {
-                self.set_state(index, State::PUBREL);
-            } else if slot.state.is_in(states::AWAITED) {
-                self.set_state(index, State::QUEUED);
+                slot.state = State::PUBREL;
+            } else if state.is_in(states::AWAITED) {
+                slot.state = State::QUEUED;
                 // [MQTT-3.3.1-1]: a repetition within the session has DUP set; a message sent anew has not.
                 if slot.kind.is_publish()
-                    && let Some(first) = self.packet(&slot).first_mut()
+                    && let Some(first) = self.packet(index).first_mut()
                 {
                     *first = *first & !0x08 | u8::from(session_present) << 3;
                 }
             }
         }
-        self.state.next = 0;
-        self.state.requests = 0;
-        self.state.in_flight = self.count(states::IN_FLIGHT);
-        self.state.inbound = self.count(states::INBOUND);
-        self.state.output = true;
+        self.core.next = 0;
+        self.core.requests = 0;
+        self.core.in_flight = self.count(states::IN_FLIGHT);
+        self.core.inbound = self.count(states::INBOUND);
+        self.core.output = true;
         if resubscribe {
             self.resubscribe();
         } else {
-            self.state.subscribe_id = 0;
+            self.core.subscribe_id = 0;
         }
     }
 
     /// SUBSCRIBE goes before all that was queued.
     fn resubscribe(&mut self) {
-        let id = self.state.subscribe_id;
+        let id = self.core.subscribe_id;
         if id == 0 {
             return;
         }
         #[cfg(feature = "v5")]
-        let (at, end) = (self.state.v5.subscribe_at, self.state.v5.subscribe_end);
+        let (at, end) = (self.core.v5.subscribe_at, self.core.v5.subscribe_end);
         #[cfg(not(feature = "v5"))]
-        let (at, end) = (self.state.connect_len, self.state.base);
+        let (at, end) = (self.core.connect_len, self.core.base);
         let slot = Slot {
             at,
             len: end.wrapping_sub(at),
             kind: Kind::SUBSCRIBE,
-            code: self.state.subscribe_filters,
+            code: self.core.subscribe_filters,
             ..new_slot(id, false)
         };
         if self.push(slot, 0) {
@@ -208,28 +212,37 @@ impl Working<'_> {
     }
 
     /// Forgets the connection and keeps the session.
-    pub(super) fn link_lost(&mut self, by_peer: bool) {
-        let suspect = by_peer && self.state.phase != Phase::Connecting;
-        let mut suspect = suspect && self.state.settings.poison_after != 0;
-        let partial = core::mem::take(&mut self.state.partial);
-        self.state.partial_sent = 0;
-        self.state.phase = Phase::Idle;
-        self.state.large_ignored = false;
-        if let Some(stream) = self.state.stream {
-            stream.abort(self);
+    /// The link is gone. `by_peer`: the other side closed it, so that a message may be the cause.
+    pub fn link_lost(&mut self, by_peer: bool) {
+        let suspect = by_peer && self.core.phase != Phase::Connecting;
+        let mut suspect = suspect && self.core.settings.poison_after != 0;
+        let partial = core::mem::take(&mut self.core.partial);
+        self.core.partial_sent = 0;
+        self.core.phase = Phase::Idle;
+        self.core.large_ignored = false;
+        if let Some(ops) = &self.stream_ops {
+            (ops.abort)(self);
         }
-        for index in 0..usize::from(self.state.used) {
+        for index in 0..usize::from(self.core.used) {
+            let base = self.core.base;
             let slot = self.slot(index);
-            let sent = slot.state == State::AWAIT_PUBACK || slot.state == State::AWAIT_PUBREC;
-            let in_front = slot.len != 0 && slot.at < self.state.base;
+            let state = slot.state;
+            let sent = state == State::AWAIT_PUBACK || state == State::AWAIT_PUBREC;
+            let in_front = slot.len != 0 && slot.at < base;
+            let is_partial = partial != 0 && partial == slot.id;
             if in_front || slot.kind.is_handshake() {
                 self.free(index);
-            } else if slot.state.is_in(states::INBOUND) {
-                self.interrupt_inbound(index, slot);
+            } else if state.is_in(states::INBOUND) {
+                // QoS 1: the server repeats it. QoS 2: the application has it, and must not get the repetition.
+                if slot.kind == Kind::EXACTLY_ONCE {
+                    slot.state = State::AWAIT_PUBREL;
+                } else {
+                    self.free(index);
+                }
             } else if sent && slot.len == 0 {
                 // A streamed payload was not kept.
                 self.finish(index, failure::LINK_LOST, 0);
-            } else if suspect && (sent || (partial != 0 && partial == slot.id)) {
+            } else if suspect && (sent || is_partial) {
                 suspect = false;
                 self.strike(index);
             }
@@ -238,22 +251,11 @@ impl Working<'_> {
 
     /// The server closed the link while this was the oldest unacknowledged message.
     fn strike(&mut self, index: usize) {
-        let limit = self.state.settings.poison_after;
-        let Some(slot) = self.slots.get_mut(index) else {
-            return;
-        };
+        let limit = self.core.settings.poison_after;
+        let slot = self.slot(index);
         slot.marks = slot.marks.saturating_add(marks::STRIKE);
         if slot.marks / marks::STRIKE >= limit {
             self.finish(index, failure::POISON, 0);
-        }
-    }
-
-    /// QoS 1: the server repeats it. QoS 2: the application has it, and must not get the repetition.
-    fn interrupt_inbound(&mut self, index: usize, slot: Slot) {
-        if slot.kind == Kind::EXACTLY_ONCE {
-            self.set_state(index, State::AWAIT_PUBREL);
-        } else {
-            self.free(index);
         }
     }
 }

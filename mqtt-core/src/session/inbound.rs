@@ -7,7 +7,7 @@ use crate::{
 };
 
 use super::{
-    AckToken, Event, Incoming, Phase, ProtocolError, SessionError, State, Working, bump,
+    AckToken, Event, Incoming, Phase, ProtocolError, Session, SessionError, State, bump,
     slot::{Kind, Slot},
     states,
 };
@@ -20,19 +20,19 @@ enum Admission {
     Repetition,
 }
 
-impl Working<'_> {
-    pub(super) fn handle<'rx>(
+impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
+    pub(super) fn handle_received<'rx>(
         &mut self,
         received: Received<'rx>,
         now: Instant,
     ) -> Result<Event<'rx>, SessionError> {
-        self.state.timers.received = now;
+        self.core.timers.received = now;
         let packet = match received {
             Received::Packet(packet) => packet,
             Received::LargePublish(head) => return self.handle_large(head),
             Received::Piece { bytes, last } => return Ok(self.handle_piece(bytes, last)),
         };
-        match self.state.phase {
+        match self.core.phase {
             Phase::Connected | Phase::Leaving => self.handle_connected(packet, now),
             Phase::Connecting => self.handle_connecting(packet, now),
             // Nothing is read behind a DISCONNECT, in whichever direction it went.
@@ -73,10 +73,10 @@ impl Working<'_> {
                 let (id, codes) = (unsuback.packet_identifier, unsuback.raw_codes());
                 self.handle_ack(packet_type, id, ReasonCode::SUCCESS, Some(codes), now)?;
             }
-            Packet::PingResp => self.state.timers.pong(),
+            Packet::PingResp => self.core.timers.pong(),
             Packet::Disconnect(disconnect) => {
                 // The server closes; nothing may be sent any more [MQTT-3.14.4-1].
-                self.state.phase = Phase::Closed;
+                self.core.phase = Phase::Closed;
                 return Err(SessionError::ServerDisconnect(disconnect.code));
             }
             #[cfg(feature = "v5")]
@@ -94,23 +94,23 @@ impl Working<'_> {
     }
 
     fn handle_large<'rx>(&mut self, head: PublishHead<'rx>) -> Result<Event<'rx>, SessionError> {
-        if !matches!(self.state.phase, Phase::Connected | Phase::Leaving) {
+        if !matches!(self.core.phase, Phase::Connected | Phase::Leaving) {
             return Err(ProtocolError::UnexpectedPacket.into());
         }
         Ok(match self.admit(head.qos, head.packet_identifier)? {
             Admission::New(token) => {
-                self.state.large_ignored = false;
+                self.core.large_ignored = false;
                 Event::LargeMessage(head, token)
             }
             Admission::Repetition => {
-                self.state.large_ignored = true;
+                self.core.large_ignored = true;
                 Event::None
             }
         })
     }
 
     fn handle_piece<'rx>(&mut self, bytes: &'rx [u8], last: bool) -> Event<'rx> {
-        if self.state.large_ignored {
+        if self.core.large_ignored {
             return Event::None;
         }
         Event::Piece { bytes, last }
@@ -118,7 +118,7 @@ impl Working<'_> {
 
     fn admit(&mut self, qos: QoS, id: Option<PacketIdentifier>) -> Result<Admission, SessionError> {
         let Some(id) = id else {
-            bump(&mut self.state.counters.received);
+            bump(&mut self.core.counters.received);
             return Ok(Admission::New(None));
         };
         if let Some(index) = self.open_exchange(id) {
@@ -127,7 +127,7 @@ impl Working<'_> {
                 return Ok(Admission::Repetition);
             }
         }
-        let over = self.state.is_v5() && self.state.inbound >= self.state.settings.receive_maximum;
+        let over = self.core.is_v5() && self.core.inbound >= self.core.settings.receive_maximum;
         let slot = Slot {
             id: id.get(),
             state: State::HELD,
@@ -137,11 +137,11 @@ impl Working<'_> {
         if over || !self.push(slot, 0) {
             return Err(ProtocolError::ReceiveMaximum.into());
         }
-        self.state.inbound = self.state.inbound.wrapping_add(1);
-        bump(&mut self.state.counters.received);
+        self.core.inbound = self.core.inbound.wrapping_add(1);
+        bump(&mut self.core.counters.received);
         Ok(Admission::New(Some(AckToken {
             id: id.get(),
-            epoch: self.state.epoch,
+            epoch: self.core.epoch,
         })))
     }
 
@@ -153,7 +153,7 @@ impl Working<'_> {
 
     /// [MQTT-4.3.3-2]: a repetition of QoS 2 gets PUBREC again, and is not delivered again.
     fn repeat(&mut self, index: usize) {
-        bump(&mut self.state.counters.duplicates);
+        bump(&mut self.core.counters.duplicates);
         self.move_on(index, State::ACK);
     }
 
@@ -167,14 +167,18 @@ impl Working<'_> {
 
     /// From waiting for PUBREL to an acknowledgement to be sent.
     fn move_on(&mut self, index: usize, to: State) {
-        if self.slot(index).state == State::AWAIT_PUBREL {
-            self.set_state(index, to);
-            self.state.output = true;
+        let slot = self.slot(index);
+        if slot.state == State::AWAIT_PUBREL {
+            slot.state = to;
+            self.core.output = true;
         }
     }
 
-    pub(super) fn acknowledge(&mut self, token: AckToken, code: ReasonCode) {
-        if token.epoch != self.state.epoch {
+    /// Acknowledges a received message; [`ReasonCode::SUCCESS`], or on MQTT 5 a code from 0x80 to refuse it.
+    ///
+    /// A token of an earlier link is ignored: the server has forgotten or will repeat the message.
+    pub fn acknowledge(&mut self, token: AckToken, code: ReasonCode) {
+        if token.epoch != self.core.epoch {
             return;
         }
         // The newest first: mostly it is the one that was just delivered.
@@ -186,7 +190,7 @@ impl Working<'_> {
         if let Some(slot) = held {
             slot.code = code.value();
             slot.state = State::ACK;
-            self.state.output = true;
+            self.core.output = true;
         }
     }
 }

@@ -4,8 +4,6 @@
 use crate::codec::{EncodeError, Writer};
 use crate::codec::{Subscription, Version, Will};
 
-use super::OutboxPolicy;
-
 /// How to connect, and how to treat messages.
 ///
 /// Borrowed throughout; the session copies what it needs. Every field has a sensible default, see [`Options::new`].
@@ -49,8 +47,6 @@ pub struct Options<'a> {
     pub receive_maximum: u16,
     /// Inbound packets larger than this end the link; 0 for no limit (the default). Announced on MQTT 5.
     pub maximum_packet_size: u32,
-    /// What to do when a publication finds no room. Default: wait.
-    pub outbox: OutboxPolicy,
     /// What to do with a message that does not fit into the receive buffer. Default: skip and report.
     pub oversize: Oversize,
     /// Send QoS 2 messages again when the server lost the session, at the risk of doubling them. Default: false,
@@ -92,7 +88,6 @@ impl<'a> Options<'a> {
             max_in_flight: 20,
             receive_maximum: 8,
             maximum_packet_size: 0,
-            outbox: OutboxPolicy::Wait,
             oversize: Oversize::Skip,
             redeliver_exactly_once: false,
             poison_after: 3,
@@ -288,7 +283,6 @@ pub trait Authentication {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Settings {
     pub(super) version: Version,
-    pub(super) outbox: OutboxPolicy,
     pub(super) redeliver_exactly_once: bool,
     pub(super) always_resubscribe: bool,
     pub(super) poison_after: u8,
@@ -303,7 +297,6 @@ impl Settings {
     pub(super) fn of(options: &Options<'_>) -> Self {
         Self {
             version: options.version,
-            outbox: options.outbox,
             redeliver_exactly_once: options.redeliver_exactly_once,
             always_resubscribe: options.always_resubscribe,
             poison_after: options.poison_after,

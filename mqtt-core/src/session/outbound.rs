@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::{
-    Outcome, ProtocolError, PublishError, SessionError, State, Ticket, Working, bump,
+    Outcome, ProtocolError, PublishError, Session, SessionError, State, Ticket, bump,
     event::{self, failure},
     marks,
     slot::{Kind, Slot},
@@ -23,8 +23,15 @@ use super::{
 /// Slots that are left free beside those for inbound messages: for CONNECT and SUBSCRIBE.
 const HANDSHAKE_SLOTS: u16 = 2;
 
-impl Working<'_> {
-    pub(super) fn publish(
+impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
+    /// Queues a publication. Never waits.
+    ///
+    /// `watched`: the outcome is kept until [`take_outcome`](Self::take_outcome) or [`forget`](Self::forget).
+    ///
+    /// # Errors
+    ///
+    /// Nothing was queued, see [`PublishError`].
+    pub fn publish(
         &mut self,
         publication: &dyn Publication,
         watched: bool,
@@ -32,7 +39,11 @@ impl Working<'_> {
     ) -> Result<Ticket, PublishError> {
         let qos = publication.qos();
         self.check_publish(qos, publication.retain())?;
-        let space = self.bytes.len().saturating_sub(self.state.base as usize);
+        let space = self
+            .buffer
+            .as_mut()
+            .len()
+            .saturating_sub(self.core.base as usize);
         if publication.payload_len().is_some_and(|len| len >= space) {
             return Err(PublishError::TooLarge);
         }
@@ -45,15 +56,16 @@ impl Working<'_> {
         #[cfg(feature = "v5")]
         {
             slot.since = now;
-            if self.state.is_v5() && publication.properties().message_expiry_interval().is_some() {
+            if self.core.is_v5() && publication.properties().message_expiry_interval().is_some() {
                 slot.marks |= marks::EXPIRES;
             }
         }
         let _ = (now, &mut slot);
         self.accept(slot, len);
-        bump(&mut self.state.counters.published);
-        let policy = self.state.settings.outbox;
-        policy.accepted(self);
+        bump(&mut self.core.counters.published);
+        if let Some(accepted) = self.outbox.accepted {
+            accepted(self);
+        }
         Ok(Ticket(id))
     }
 
@@ -68,11 +80,11 @@ impl Working<'_> {
     )]
     pub(super) fn check_publish(&self, qos: QoS, retain: bool) -> Result<(), PublishError> {
         #[cfg(feature = "v5")]
-        if self.state.phase == super::Phase::Connected {
-            if qos > self.state.v5.maximum_qos {
+        if self.core.phase == super::Phase::Connected {
+            if qos > self.core.v5.maximum_qos {
                 return Err(PublishError::QoSNotSupported);
             }
-            if retain && !self.state.v5.retain_available {
+            if retain && !self.core.v5.retain_available {
                 return Err(PublishError::RetainNotSupported);
             }
         }
@@ -85,7 +97,6 @@ impl Working<'_> {
         &mut self,
         encode: &mut dyn FnMut(&mut Self) -> Result<usize, PublishError>,
     ) -> Result<usize, PublishError> {
-        let policy = self.state.settings.outbox;
         loop {
             // Tidy up before anything is given up.
             for _ in 0..2 {
@@ -101,7 +112,8 @@ impl Working<'_> {
             if self.find(0, states::OUTBOUND).is_none() {
                 return Err(PublishError::TooLarge);
             }
-            if !policy.make_room(self) {
+            let make_room = self.outbox.make_room;
+            if !make_room.is_some_and(|make_room| make_room(self)) {
                 return Err(PublishError::Full);
             }
         }
@@ -110,11 +122,11 @@ impl Working<'_> {
     /// Puts the packet of `len` bytes that was just written into the table, to be sent.
     pub(super) fn accept(&mut self, slot: Slot, len: usize) {
         self.push(slot, len);
-        self.state.output = true;
+        self.core.output = true;
     }
 
     fn encode(&mut self, publication: &dyn Publication, id: u16) -> Result<usize, PublishError> {
-        let version = self.state.version();
+        let version = self.core.version();
         let room = self.room();
         // The header's length depends on the packet's: leave room for the longest, and slide the packet later.
         let guess = FixedHeader::len_of(room.len());
@@ -128,13 +140,18 @@ impl Working<'_> {
 
     /// Slots that stay free whatever is published: acknowledgements and the next connection never lack one.
     pub(super) fn slots_to_keep(&self) -> u16 {
-        let inbound = self.state.settings.receive_maximum;
+        let inbound = self.core.settings.receive_maximum;
         inbound
-            .saturating_sub(self.state.inbound)
+            .saturating_sub(self.core.inbound)
             .saturating_add(HANDSHAKE_SLOTS)
     }
 
-    pub(super) fn subscribe(
+    /// Queues SUBSCRIBE. The granted QoS are read by [`take_codes`](Self::take_codes).
+    ///
+    /// # Errors
+    ///
+    /// Nothing was queued, see [`PublishError`].
+    pub fn subscribe(
         &mut self,
         filters: &[Subscription<'_>],
         properties: Properties<'_>,
@@ -142,7 +159,7 @@ impl Working<'_> {
     ) -> Result<Ticket, PublishError> {
         #[cfg(feature = "v5")]
         self.check_subscribe(filters, &properties)?;
-        let version = self.state.version();
+        let version = self.core.version();
         self.request(Kind::SUBSCRIBE, filters.len(), watched, &mut |id, room| {
             let subscribe = Subscribe {
                 packet_identifier: id,
@@ -153,13 +170,18 @@ impl Working<'_> {
         })
     }
 
-    pub(super) fn unsubscribe(
+    /// Queues UNSUBSCRIBE.
+    ///
+    /// # Errors
+    ///
+    /// Nothing was queued, see [`PublishError`].
+    pub fn unsubscribe(
         &mut self,
         filters: &[TopicFilter<'_>],
         properties: Properties<'_>,
         watched: bool,
     ) -> Result<Ticket, PublishError> {
-        let version = self.state.version();
+        let version = self.core.version();
         self.request(
             Kind::UNSUBSCRIBE,
             filters.len(),
@@ -181,10 +203,10 @@ impl Working<'_> {
         filters: &[Subscription<'_>],
         properties: &Properties<'_>,
     ) -> Result<(), PublishError> {
-        if self.state.phase != super::Phase::Connected {
+        if self.core.phase != super::Phase::Connected {
             return Ok(());
         }
-        let v5 = &self.state.v5;
+        let v5 = &self.core.v5;
         let wildcard = |filter: &Subscription<'_>| {
             let bytes = filter.filter.as_bytes();
             bytes.iter().any(|byte| matches!(byte, b'+' | b'#'))
@@ -238,11 +260,11 @@ impl Working<'_> {
             }
             return Ok(());
         };
-        let slot = self.slot(index);
-        if slot.state.0 != packet_type as u8 {
-            return self.handle_early_ack(index, slot.state, packet_type);
+        let state = self.slot(index).state;
+        if state.0 != packet_type as u8 {
+            return self.handle_early_ack(index, state, packet_type);
         }
-        self.state.timers.progress = now;
+        self.core.timers.progress = now;
         match packet_type {
             PacketType::PubRec if !code.is_error() => self.release(index),
             PacketType::SubAck | PacketType::UnsubAck => return self.keep_codes(index, codes),
@@ -267,8 +289,8 @@ impl Working<'_> {
         match state {
             State::QUEUED | State::STREAM | State::PUBREL => Ok(()),
             State::AWAIT_PUBCOMP if packet_type == PacketType::PubRec => {
-                self.set_state(index, State::PUBREL);
-                self.state.output = true;
+                self.slot(index).state = State::PUBREL;
+                self.core.output = true;
                 Ok(())
             }
             _ => Err(ProtocolError::WrongAcknowledgement.into()),
@@ -282,38 +304,37 @@ impl Working<'_> {
             state: State::PUBREL,
             len: 0,
             code: 0,
-            ..self.slot(index)
+            ..*self.slot(index)
         };
         self.free(index);
         self.push(slot, 0);
-        self.state.output = true;
-        self.state.progress();
+        self.core.output = true;
+        self.core.progress();
     }
 
     /// Keeps the codes where the request lay: there is one byte of answer for at least three of request.
     fn keep_codes(&mut self, index: usize, codes: Option<&[u8]>) -> Result<(), SessionError> {
-        let slot = self.slot(index);
-        let filters = usize::from(slot.code);
         // UNSUBACK of 3.1.1 has no codes: all went well.
         let codes = codes.unwrap_or_default();
+        let slot = self.slot(index);
+        let filters = usize::from(slot.code);
         if !codes.is_empty() && codes.len() != filters {
             return Err(ProtocolError::WrongAcknowledgement.into());
         }
+        let id = slot.id;
         if slot.is(marks::WATCHED) {
-            let mut codes = codes.iter();
-            for kept in self.packet(&slot).iter_mut().take(filters) {
-                *kept = codes.next().copied().unwrap_or_default();
-            }
-            if let Some(slot) = self.slots.get_mut(index) {
-                slot.len = to_len(filters);
+            slot.len = to_len(filters);
+            let kept = self.packet(index);
+            for (index, kept) in kept.iter_mut().enumerate() {
+                *kept = codes.get(index).copied().unwrap_or_default();
             }
         } else {
             for _ in codes.iter().filter(|code| **code >= 0x80) {
-                bump(&mut self.state.counters.subscriptions_refused);
+                bump(&mut self.core.counters.subscriptions_refused);
             }
         }
-        if self.state.subscribe_id == slot.id {
-            self.state.subscribe_id = 0;
+        if self.core.subscribe_id == id {
+            self.core.subscribe_id = 0;
         }
         self.finish(index, 0, 0);
         Ok(())
@@ -331,34 +352,38 @@ impl Working<'_> {
             marks: marks::UNKNOWN,
             ..Slot::FREE
         };
-        self.state.output = true;
+        self.core.output = true;
         if self.find(id.get(), answer.bit()).is_some() || self.push(slot, 0) {
             return Ok(());
         }
         Err(ProtocolError::ReceiveMaximum.into())
     }
 
-    pub(super) fn take_outcome(&mut self, ticket: Ticket) -> Option<Outcome> {
+    /// How the exchange of a watched ticket ended; `None` while it has not.
+    ///
+    /// An answer ends the watch, except for SUBSCRIBE and UNSUBSCRIBE, see [`take_codes`](Self::take_codes).
+    pub fn take_outcome(&mut self, ticket: Ticket) -> Option<Outcome> {
         let index = self.find(ticket.0, State::DONE.bit())?;
         let slot = self.slot(index);
+        let outcome = event::outcome(slot.marks, slot.code);
         self.free(index);
-        Some(event::outcome(slot.marks, slot.code))
+        Some(outcome)
     }
 
-    pub(super) fn take_codes(
-        &mut self,
-        ticket: Ticket,
-        codes: &mut [ReasonCode],
-    ) -> Option<Outcome> {
+    /// The server's answer to a watched SUBSCRIBE or UNSUBSCRIBE, one code for each filter: `None` while there is none.
+    ///
+    /// UNSUBACK of 3.1.1 has no codes; they count as success. An answer ends the watch.
+    pub fn take_codes(&mut self, ticket: Ticket, codes: &mut [ReasonCode]) -> Option<Outcome> {
         let index = self.find(ticket.0, State::DONE.bit())?;
-        let slot = self.slot(index);
-        for (to, from) in codes.iter_mut().zip(self.packet(&slot)) {
+        let kept = self.packet(index).iter();
+        for (to, from) in codes.iter_mut().zip(kept) {
             *to = ReasonCode::new(*from);
         }
         self.take_outcome(ticket)
     }
 
-    pub(super) fn forget(&mut self, ticket: Ticket) {
+    /// Nobody will ask for the outcome of `ticket` any more.
+    pub fn forget(&mut self, ticket: Ticket) {
         // Newest first: mostly it is the one that was just accepted.
         let watched = self
             .live()
@@ -386,8 +411,8 @@ impl Working<'_> {
     pub(super) fn check_packet_size(&self, len: usize) -> Result<usize, PublishError> {
         #[cfg(feature = "v5")]
         {
-            let maximum = self.state.v5.maximum_packet_size as usize;
-            if self.state.phase == super::Phase::Connected && maximum != 0 && len > maximum {
+            let maximum = self.core.v5.maximum_packet_size as usize;
+            if self.core.phase == super::Phase::Connected && maximum != 0 && len > maximum {
                 return Err(PublishError::PacketTooLarge);
             }
         }

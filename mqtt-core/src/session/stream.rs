@@ -7,7 +7,7 @@ use crate::{
 };
 
 use super::{
-    Phase, PublishError, Session, SessionError, State, Ticket, Working, bump,
+    Phase, PublishError, Session, SessionError, State, Ticket, bump,
     event::failure,
     outbound::{first_byte, new_slot, put_header, write_head},
     slot::{Kind, Slot},
@@ -16,8 +16,6 @@ use super::{
 };
 
 /// The one PUBLISH whose payload is being handed over.
-///
-/// How to send and how to end it come with it: a program that never streams does not contain them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stream {
     id: u16,
@@ -26,24 +24,42 @@ pub(super) struct Stream {
     /// Bytes in the slot, and how many of them were given out.
     filled: usize,
     sent: usize,
-    send: fn(&mut Working<'_>, usize, &mut Writer<'_>) -> bool,
-    abort: fn(&mut Working<'_>),
 }
 
-impl Stream {
-    /// Gives out what has come in; true when that was the end of the packet.
-    pub(super) fn send(
-        self,
-        session: &mut Working<'_>,
-        index: usize,
-        out: &mut Writer<'_>,
-    ) -> bool {
-        (self.send)(session, index, out)
+/// How to send a stream and how to end it. A program that never streams does not contain them.
+pub(super) struct StreamOps<B, S> {
+    pub(super) send: fn(&mut Session<B, S>, usize, &mut Writer<'_>) -> bool,
+    pub(super) abort: fn(&mut Session<B, S>),
+}
+
+impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
+    /// The first `len` bytes of [`stream_room`](Self::stream_room) are filled. True when the payload is complete.
+    pub fn stream_filled(&mut self, ticket: Ticket, len: usize) -> bool {
+        let stream = self.core.stream.as_mut();
+        let Some(stream) = stream.filter(|stream| stream.id == ticket.0) else {
+            return true;
+        };
+        stream.filled = stream.filled.saturating_add(len);
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        stream.left = stream.left.saturating_sub(len);
+        stream.left == 0
     }
 
-    /// The bytes cannot be completed any more.
-    pub(super) fn abort(self, session: &mut Working<'_>) {
-        (self.abort)(session);
+    /// The rest of the payload will not come. The link must end if a part of it was sent.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::StreamAborted`]: the link must end.
+    pub fn stream_abort(&mut self, ticket: Ticket) -> Result<(), SessionError> {
+        let begun = self.core.partial == ticket.0;
+        if self.core.stream.is_some_and(|stream| stream.id == ticket.0) {
+            self.abort_stream();
+            if begun {
+                self.core.fail(SessionError::StreamAborted);
+                return Err(SessionError::StreamAborted);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -65,69 +81,10 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         watched: bool,
         now: Instant,
     ) -> Result<Ticket, PublishError> {
-        self.with(|mut core| core.stream_begin(publication, len, watched, now))
-    }
-
-    /// Where the next bytes of the payload go; empty while the transport is behind, or when all are in.
-    ///
-    /// `None` if there is no such stream (any more): see its outcome.
-    pub fn stream_room(&mut self, ticket: Ticket) -> Option<&mut [u8]> {
-        Working {
-            state: &mut self.core,
-            bytes: self.buffer.as_mut(),
-            slots: self.slots.as_mut(),
-        }
-        .stream_room(ticket)
-    }
-
-    /// The first `len` bytes of [`stream_room`](Self::stream_room) are filled. True when the payload is complete.
-    pub fn stream_filled(&mut self, ticket: Ticket, len: usize) -> bool {
-        self.core.stream_filled(ticket, len)
-    }
-
-    /// The rest of the payload will not come. The link must end if a part of it was sent.
-    ///
-    /// # Errors
-    ///
-    /// [`SessionError::StreamAborted`]: the link must end.
-    pub fn stream_abort(&mut self, ticket: Ticket) -> Result<(), SessionError> {
-        let begun = self.core.partial == ticket.0;
-        if self.core.stream.is_some_and(|stream| stream.id == ticket.0) {
-            self.with(|mut core| abort(&mut core));
-            if begun {
-                self.core.fail(SessionError::StreamAborted);
-                return Err(SessionError::StreamAborted);
-            }
-        }
-        Ok(())
-    }
-}
-
-impl super::Core {
-    fn stream_filled(&mut self, ticket: Ticket, len: usize) -> bool {
-        let Some(stream) = self.stream.as_mut().filter(|stream| stream.id == ticket.0) else {
-            return true;
-        };
-        stream.filled = stream.filled.saturating_add(len);
-        stream.left = stream
-            .left
-            .saturating_sub(u32::try_from(len).unwrap_or(u32::MAX));
-        stream.left == 0
-    }
-}
-
-impl<'s> Working<'s> {
-    fn stream_begin(
-        &mut self,
-        publication: &dyn Publication,
-        len: u32,
-        watched: bool,
-        now: Instant,
-    ) -> Result<Ticket, PublishError> {
-        if self.state.phase != Phase::Connected {
+        if self.core.phase != Phase::Connected {
             return Err(PublishError::NotConnected);
         }
-        if self.state.stream.is_some() {
+        if self.core.stream.is_some() {
             return Err(PublishError::StreamBusy);
         }
         let qos = publication.qos();
@@ -152,16 +109,18 @@ impl<'s> Working<'s> {
             ..new_slot(id, watched)
         };
         self.accept(slot, capacity);
-        self.state.stream = Some(Stream {
+        self.core.stream = Some(Stream {
             id,
             left: len,
             filled: head_len,
             sent: 0,
-            send,
-            abort,
+        });
+        self.stream_ops = Some(StreamOps {
+            send: Self::send_stream,
+            abort: Self::abort_stream,
         });
         let _ = now;
-        bump(&mut self.state.counters.published);
+        bump(&mut self.core.counters.published);
         Ok(Ticket(id))
     }
 
@@ -171,7 +130,7 @@ impl<'s> Working<'s> {
         id: u16,
         len: u32,
     ) -> Result<usize, PublishError> {
-        let version = self.state.version();
+        let version = self.core.version();
         let room = self.room();
         let payload = usize::try_from(len).unwrap_or(usize::MAX);
         let guess = FixedHeader::len_of(usize::MAX);
@@ -185,11 +144,14 @@ impl<'s> Working<'s> {
             .map_err(|error| full(error.into()))
     }
 
-    fn stream_room(mut self, ticket: Ticket) -> Option<&'s mut [u8]> {
+    /// Where the next bytes of the payload go; empty while the transport is behind, or when all are in.
+    ///
+    /// `None` if there is no such stream (any more): see its outcome.
+    pub fn stream_room(&mut self, ticket: Ticket) -> Option<&mut [u8]> {
         let index = self.find(ticket.0, State::STREAM.bit())?;
-        let slot = self.slot(index);
+        let slot = *self.slot(index);
         let stream = self
-            .state
+            .core
             .stream
             .as_mut()
             .filter(|stream| stream.id == ticket.0)?;
@@ -201,40 +163,40 @@ impl<'s> Working<'s> {
         let end = stream.filled.saturating_add(left).min(slot.len as usize);
         let at = slot.at as usize;
         let range = at.saturating_add(stream.filled)..at.saturating_add(end);
-        self.bytes.get_mut(range)
+        self.buffer.as_mut().get_mut(range)
     }
-}
 
-fn send(session: &mut Working<'_>, index: usize, out: &mut Writer<'_>) -> bool {
-    let slot = session.slot(index);
-    let Some(mut stream) = session.state.stream.filter(|stream| stream.id == slot.id) else {
-        return false;
-    };
-    let ready = session.packet(&slot).get(stream.sent..stream.filled);
-    let sent = copy_some(ready.unwrap_or_default(), out);
-    stream.sent = stream.sent.saturating_add(sent);
-    if sent != 0 {
-        session.state.partial = slot.id;
-        session.state.progress();
+    /// Gives out what has come in; true when that was the end of the packet.
+    fn send_stream(&mut self, index: usize, out: &mut Writer<'_>) -> bool {
+        let id = self.slot(index).id;
+        let Some(mut stream) = self.core.stream.filter(|stream| stream.id == id) else {
+            return false;
+        };
+        let ready = self.packet(index).get(stream.sent..stream.filled);
+        let sent = copy_some(ready.unwrap_or_default(), out);
+        stream.sent = stream.sent.saturating_add(sent);
+        if sent != 0 {
+            self.core.partial = id;
+            self.core.progress();
+        }
+        self.core.stream = Some(stream);
+        if stream.left != 0 || stream.sent != stream.filled {
+            return false;
+        }
+        self.core.stream = None;
+        self.core.partial = 0;
+        self.slot(index).len = 0;
+        self.sent(index);
+        true
     }
-    session.state.stream = Some(stream);
-    if stream.left != 0 || stream.sent != stream.filled {
-        return false;
-    }
-    session.state.stream = None;
-    session.state.partial = 0;
-    if let Some(slot) = session.slots.get_mut(index) {
-        slot.len = 0;
-    }
-    session.sent(index);
-    true
-}
 
-fn abort(session: &mut Working<'_>) {
-    let Some(stream) = session.state.stream.take() else {
-        return;
-    };
-    if let Some(index) = session.find(stream.id, states::OUTBOUND) {
-        session.finish(index, failure::LINK_LOST, 0);
+    /// The bytes cannot be completed any more.
+    fn abort_stream(&mut self) {
+        let Some(stream) = self.core.stream.take() else {
+            return;
+        };
+        if let Some(index) = self.find(stream.id, states::OUTBOUND) {
+            self.finish(index, failure::LINK_LOST, 0);
+        }
     }
 }

@@ -12,20 +12,20 @@
 use crate::bytes::move_down;
 
 use super::{
-    Working,
+    Session,
     slot::{BYTES_MAX, Len, Slot, State},
 };
 
-impl Working<'_> {
+impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// The slots that may be in use.
     pub(super) fn live(&mut self) -> &mut [Slot] {
-        let range = usize::from(self.state.first)..usize::from(self.state.used);
-        self.slots.get_mut(range).unwrap_or_default()
+        let range = usize::from(self.core.first)..usize::from(self.core.used);
+        self.slots.as_mut().get_mut(range).unwrap_or_default()
     }
 
     /// The index of the oldest slot in one of `states`, with the identifier `id`, or with any if that is 0.
     pub(super) fn find(&mut self, id: u16, states: u16) -> Option<usize> {
-        let first = usize::from(self.state.first);
+        let first = usize::from(self.core.first);
         self.live()
             .iter()
             .position(|slot| slot.state.is_in(states) && (id == 0 || slot.id == id))
@@ -41,104 +41,102 @@ impl Working<'_> {
         count
     }
 
-    /// A copy of the slot; a free one if there is none.
-    pub(super) fn slot(&self, index: usize) -> Slot {
-        self.slots.get(index).copied().unwrap_or(Slot::FREE)
-    }
-
-    pub(super) fn set_state(&mut self, index: usize, state: State) {
-        if let Some(slot) = self.slots.get_mut(index) {
-            slot.state = state;
+    /// The slot; one that is of no account if there is none.
+    pub(super) fn slot(&mut self, index: usize) -> &mut Slot {
+        match self.slots.as_mut().get_mut(index) {
+            Some(slot) => slot,
+            None => &mut self.nobody,
         }
     }
 
     /// The packet of a slot.
-    pub(super) fn packet(&mut self, slot: &Slot) -> &mut [u8] {
+    pub(super) fn packet(&mut self, index: usize) -> &mut [u8] {
+        let slot = self.slot(index);
         let at = slot.at as usize;
         let end = at.wrapping_add(slot.len as usize);
-        self.bytes.get_mut(at..end).unwrap_or_default()
+        self.buffer.as_mut().get_mut(at..end).unwrap_or_default()
     }
 
     /// The free bytes.
     pub(super) fn room(&mut self) -> &mut [u8] {
-        let end = self.bytes.len().min(BYTES_MAX);
-        let from = self.state.tail as usize;
-        self.bytes.get_mut(from..end).unwrap_or_default()
+        let end = self.buffer.as_mut().len().min(BYTES_MAX);
+        let from = self.core.tail as usize;
+        self.buffer.as_mut().get_mut(from..end).unwrap_or_default()
     }
 
     /// Takes the first `len` bytes of [`room`](Self::room) as the packet of `slot`. False if there is no free slot.
     pub(super) fn push(&mut self, mut slot: Slot, len: usize) -> bool {
-        if usize::from(self.state.used) == self.slots.len() {
+        if usize::from(self.core.used) == self.slots.as_mut().len() {
             self.sweep();
         }
-        let Some(free) = self.slots.get_mut(usize::from(self.state.used)) else {
+        let Some(free) = self.slots.as_mut().get_mut(usize::from(self.core.used)) else {
             return false;
         };
         if len != 0 {
-            slot.at = self.state.tail;
+            slot.at = self.core.tail;
             slot.len = to_len(len);
-            self.state.tail = self.state.tail.wrapping_add(slot.len);
+            self.core.tail = self.core.tail.wrapping_add(slot.len);
         }
         *free = slot;
-        self.state.used = self.state.used.wrapping_add(1);
+        self.core.used = self.core.used.wrapping_add(1);
         true
     }
 
     /// Whether `keep` slots are free beside one for a new packet.
     pub(super) fn has_free_slot(&mut self, keep: u16) -> bool {
-        let used = usize::from(self.state.used).wrapping_add(usize::from(keep));
-        used < self.slots.len()
+        let used = usize::from(self.core.used).wrapping_add(usize::from(keep));
+        used < self.slots.as_mut().len()
     }
 
     /// Gives the slot and its bytes back.
     pub(super) fn free(&mut self, index: usize) {
-        self.set_state(index, State::FREE);
+        self.slot(index).state = State::FREE;
         let freed = self.live().iter();
         let freed = freed.take_while(|slot| slot.state == State::FREE).count();
         #[allow(clippy::cast_possible_truncation, reason = "at most `used`")]
-        let first = self.state.first.wrapping_add(freed as u16);
-        self.state.first = first;
-        if first == self.state.used {
-            self.state.first = 0;
-            self.state.used = 0;
-            self.state.next = 0;
-            self.state.tail = self.state.base;
+        let first = self.core.first.wrapping_add(freed as u16);
+        self.core.first = first;
+        if first == self.core.used {
+            self.core.first = 0;
+            self.core.used = 0;
+            self.core.next = 0;
+            self.core.tail = self.core.base;
         }
     }
 
     /// Slides packets and slots together. Indices change, [`Core::next`](super::Core::next) with them.
     pub(super) fn sweep(&mut self) {
-        let base = self.state.base;
+        let base = self.core.base;
         let mut tail = base;
         let mut kept: u16 = 0;
         let mut next = 0;
-        for index in self.state.first..self.state.used {
-            let mut slot = self.slot(usize::from(index));
-            if slot.state == State::FREE {
+        for index in usize::from(self.core.first)..usize::from(self.core.used) {
+            let slots = self.slots.as_mut();
+            let Some((before, slot)) = slots.split_at_mut_checked(index) else {
+                break;
+            };
+            let Some(slot) = slot.first_mut().filter(|slot| slot.state != State::FREE) else {
                 continue;
-            }
+            };
             if slot.at >= base {
-                move_down(
-                    self.bytes,
-                    slot.at as usize,
-                    slot.len as usize,
-                    tail as usize,
-                );
+                let (from, len) = (slot.at as usize, slot.len as usize);
+                move_down(self.buffer.as_mut(), from, len, tail as usize);
                 slot.at = tail;
                 tail = tail.wrapping_add(slot.len);
             }
-            if let Some(to) = self.slots.get_mut(usize::from(kept)) {
-                *to = slot;
+            // Absent if the slot is in its place already.
+            if let Some(to) = before.get_mut(usize::from(kept)) {
+                to.become_copy_of(slot);
             }
             kept = kept.wrapping_add(1);
-            if index < self.state.next {
+            if index < usize::from(self.core.next) {
                 next = kept;
             }
         }
-        self.state.tail = tail;
-        self.state.first = 0;
-        self.state.used = kept;
-        self.state.next = next;
+        self.core.tail = tail;
+        self.core.first = 0;
+        self.core.used = kept;
+        self.core.next = next;
     }
 }
 

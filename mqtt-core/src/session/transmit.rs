@@ -9,21 +9,27 @@ use crate::{
 };
 
 use super::{
-    Phase, State, Working, marks,
+    Phase, Session, State, marks,
     slot::{Kind, Slot},
     states,
     table::to_len,
 };
 
-impl Working<'_> {
-    pub(super) fn transmit(&mut self, out: &mut [u8], now: Instant) -> usize {
-        self.state.timers.completed(now);
+impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
+    /// Writes what is to be sent to `out`, as many packets as fit, and returns the number of bytes.
+    ///
+    /// Calling it says that the bytes of the call before have been handed to the transport, at `now`. So call it
+    /// until it returns 0, and again when a call of another method gave it something to do. `out` should have 16
+    /// bytes or more; packets larger than `out` come in pieces.
+    #[must_use = "the bytes count as sent"]
+    pub fn transmit(&mut self, out: &mut [u8], now: Instant) -> usize {
+        self.core.timers.completed(now);
         let mut out = Writer::new(out);
-        if !matches!(self.state.phase, Phase::Idle | Phase::Closed) && self.fill(&mut out, now) {
-            self.state.output = false;
+        if !matches!(self.core.phase, Phase::Idle | Phase::Closed) && self.fill(&mut out, now) {
+            self.core.output = false;
         }
         if !out.is_empty() {
-            self.state.timers.begin_write(now);
+            self.core.timers.begin_write(now);
         }
         out.len()
     }
@@ -32,13 +38,13 @@ impl Working<'_> {
     ///
     /// Packets are never mixed: what was begun is finished first.
     fn fill(&mut self, out: &mut Writer<'_>, now: Instant) -> bool {
-        if self.state.partial != 0
-            && let Some(index) = self.find(self.state.partial, states::OUTBOUND)
+        if self.core.partial != 0
+            && let Some(index) = self.find(self.core.partial, states::OUTBOUND)
             && !self.send_slot(index, out, now)
         {
             return false;
         }
-        let phase = self.state.phase;
+        let phase = self.core.phase;
         if phase == Phase::Connected || phase == Phase::Leaving {
             let done = self.send_acks(out) && self.send_ping(out) && self.send_queue(out, now);
             if !done || phase == Phase::Connected {
@@ -52,23 +58,24 @@ impl Working<'_> {
 
     /// PUBACK and PUBREC in the order of the messages, PUBREL in the order of PUBREC [MQTT-4.6.0-2..4].
     fn send_acks(&mut self, out: &mut Writer<'_>) -> bool {
-        let mut held = [false; 3];
-        for index in usize::from(self.state.first)..usize::from(self.state.used) {
+        // Kinds of which a message before this one is still with the application.
+        let mut held = 0;
+        for index in usize::from(self.core.first)..usize::from(self.core.used) {
             let slot = self.slot(index);
-            if let Some(held) = held.get_mut(slot.kind.qos() as usize) {
-                *held |= slot.state == State::HELD;
-                if slot.state == State::ACK && *held {
-                    continue;
-                }
-            }
-            if slot.state.is_in(states::ACKS) && !self.send_ack(index, &slot, out) {
+            let kind = slot.kind.bit();
+            let waits = slot.state == State::ACK && held & kind != 0;
+            if slot.state == State::HELD {
+                held |= kind;
+            } else if slot.state.is_in(states::ACKS) && !waits && !self.send_ack(index, out) {
                 return false;
             }
         }
         true
     }
 
-    fn send_ack(&mut self, index: usize, slot: &Slot, out: &mut Writer<'_>) -> bool {
+    fn send_ack(&mut self, index: usize, out: &mut Writer<'_>) -> bool {
+        let version = self.core.version();
+        let slot = self.slot(index);
         let unknown = slot.is(marks::UNKNOWN);
         let mut code = ReasonCode::new(slot.code);
         let (packet_type, mut next) = match slot.state {
@@ -87,30 +94,29 @@ impl Working<'_> {
         let Some(id) = PacketIdentifier::new(slot.id) else {
             return true;
         };
-        let Ok(len) = encode_ack(packet_type, id, code, self.state.version(), out.spare()) else {
+        let Ok(len) = encode_ack(packet_type, id, code, version, out.spare()) else {
             return false;
         };
         let _ = out.advance(len);
-        if next != State::FREE {
-            self.set_state(index, next);
-            return true;
+        slot.state = next;
+        if next == State::FREE {
+            if !unknown {
+                self.core.inbound = self.core.inbound.wrapping_sub(1);
+            }
+            self.free(index);
         }
-        if !unknown {
-            self.state.inbound = self.state.inbound.wrapping_sub(1);
-        }
-        self.free(index);
         true
     }
 
     fn send_ping(&mut self, out: &mut Writer<'_>) -> bool {
-        if !self.state.timers.ping_is_due() {
+        if !self.core.timers.ping_is_due() {
             return true;
         }
         let Ok(len) = encode_ping_req(out.spare()) else {
             return false;
         };
         let _ = out.advance(len);
-        self.state.timers.ping_written();
+        self.core.timers.ping_written();
         true
     }
 
@@ -118,14 +124,15 @@ impl Working<'_> {
     /// [MQTT-3.3.4-8]. Before CONNACK only CONNECT and AUTH are sent [MQTT-3.1.2-30].
     fn send_queue(&mut self, out: &mut Writer<'_>, now: Instant) -> bool {
         let mut all = true;
-        let mut index = self.state.next;
-        while index < self.state.used {
+        let mut index = self.core.next;
+        while index < self.core.used {
             let slot = self.slot(usize::from(index));
-            if slot.state == State::QUEUED || slot.state == State::STREAM {
-                let waits = if self.state.phase == Phase::Connecting {
-                    !slot.kind.is_handshake()
+            let (state, kind) = (slot.state, slot.kind);
+            if state == State::QUEUED || state == State::STREAM {
+                let waits = if self.core.phase == Phase::Connecting {
+                    !kind.is_handshake()
                 } else {
-                    slot.kind.needs_quota() && self.state.in_flight >= self.state.quota
+                    kind.needs_quota() && self.core.in_flight >= self.core.quota
                 };
                 if waits {
                     all = false;
@@ -135,8 +142,8 @@ impl Working<'_> {
             }
             index = index.wrapping_add(1);
             // Sending may have emptied the table, and then it begins anew.
-            if all && self.state.used != 0 {
-                self.state.next = index;
+            if all && self.core.used != 0 {
+                self.core.next = index;
             }
         }
         true
@@ -145,66 +152,68 @@ impl Working<'_> {
     /// The bytes of a slot, from where they were left; then its next state. False if the output is full.
     fn send_slot(&mut self, index: usize, out: &mut Writer<'_>, now: Instant) -> bool {
         let slot = self.slot(index);
-        if let Some(stream) = self.state.stream
-            && slot.state == State::STREAM
-        {
-            return stream.send(self, index, out);
+        let id = slot.id;
+        if slot.state == State::STREAM {
+            return match self.stream_ops.as_ref().map(|ops| ops.send) {
+                Some(send) => send(self, index, out),
+                None => false,
+            };
         }
         #[cfg(feature = "v5")]
-        if self.state.partial == 0 && slot.kind.is_publish() {
+        let is_publish = slot.kind.is_publish();
+        #[cfg(feature = "v5")]
+        if is_publish && self.core.partial == 0 {
+            let slot = *self.slot(index);
             if self.is_obsolete(index, &slot, now) {
                 return true;
             }
-            if self.send_with_alias(&slot, out) {
+            if self.send_with_alias(index, &slot, out) {
                 self.sent(index);
                 return true;
             }
         }
         let _ = now;
-        let from = self.state.partial_sent as usize;
-        let rest = self.packet(&slot).get(from..).unwrap_or_default();
+        let from = self.core.partial_sent as usize;
+        let rest = self.packet(index).get(from..).unwrap_or_default();
         let left = rest.len();
         let sent = copy_some(rest, out);
         if sent < left {
             if sent != 0 {
-                self.state.partial = slot.id;
-                self.state.partial_sent = to_len(from.wrapping_add(sent));
+                self.core.partial = id;
+                self.core.partial_sent = to_len(from.wrapping_add(sent));
             }
             return false;
         }
-        self.state.partial = 0;
-        self.state.partial_sent = 0;
+        self.core.partial = 0;
+        self.core.partial_sent = 0;
         self.sent(index);
         true
     }
 
     /// The packet has been given out in full.
     pub(super) fn sent(&mut self, index: usize) {
-        let state = &mut *self.state;
-        let Some(slot) = self.slots.get_mut(index) else {
-            return;
-        };
+        let slot = self.slot(index);
         let awaited = slot.kind.awaited();
         if awaited == State::DONE {
             return self.finish(index, 0, 0);
         }
         slot.state = awaited;
         slot.marks |= marks::SENT;
-        if state.in_flight == 0 && state.requests == 0 {
-            state.timers.awaits_progress();
+        let core = &mut self.core;
+        if core.in_flight == 0 && core.requests == 0 {
+            core.timers.awaits_progress();
         }
-        let counter = if slot.kind.is_publish() {
-            &mut state.in_flight
+        if awaited.is_in(states::IN_FLIGHT) {
+            core.in_flight = core.in_flight.wrapping_add(1);
         } else {
-            &mut state.requests
-        };
-        *counter = counter.wrapping_add(1);
+            core.requests = core.requests.wrapping_add(1);
+        }
     }
 
     /// The last packet, if there is one to be sent.
     fn send_disconnect(&mut self, out: &mut Writer<'_>) -> bool {
-        let code = self.state.leave_code;
-        let version = self.state.version();
+        let code = self.core.leave_code;
+        let version = self.core.version();
         // 3.1.1 has no way to say it, except by closing without a word.
         if code != ReasonCode::DISCONNECT_WITH_WILL_MESSAGE || version.is_v5() {
             let disconnect = Disconnect {
@@ -216,7 +225,7 @@ impl Working<'_> {
             };
             let _ = out.advance(len);
         }
-        self.state.phase = Phase::Closed;
+        self.core.phase = Phase::Closed;
         true
     }
 }
@@ -227,31 +236,31 @@ mod v5 {
     use crate::codec::{FixedHeader, PublishParts, ReasonCode, Writer};
 
     use super::super::{
-        Working, event::failure, marks, outbox::topic_of, slot::Slot, table::to_len,
+        Session, event::failure, marks, outbox::topic_of, slot::Slot, table::to_len,
     };
     use super::Instant;
 
     /// By how much a packet grows at most: the property, and longer length fields.
     const ALIAS_LEN: usize = 3 + 1 + 1;
 
-    impl Working<'_> {
+    impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         /// Ends a message that may not be sent any more: expired, or above a limit that the server announced only
         /// after it was accepted.
         pub(super) fn is_obsolete(&mut self, index: usize, slot: &Slot, now: Instant) -> bool {
-            if let Some(code) = self.limit_exceeded(slot) {
+            if let Some(code) = self.limit_exceeded(index, slot) {
                 self.finish(index, failure::REJECTED, code.value());
                 return true;
             }
-            if self.is_expired(slot, now) {
+            if self.is_expired(index, slot, now) {
                 self.finish(index, failure::EXPIRED, 0);
                 return true;
             }
             false
         }
 
-        fn limit_exceeded(&mut self, slot: &Slot) -> Option<ReasonCode> {
+        fn limit_exceeded(&mut self, index: usize, slot: &Slot) -> Option<ReasonCode> {
             let retain = self
-                .packet(slot)
+                .packet(index)
                 .first()
                 .is_some_and(|first| first & 1 != 0);
             let error = self
@@ -263,12 +272,12 @@ mod v5 {
 
         /// MQTT 5 §3.3.2.3.3, for the time that the message has spent here. Once it was sent, it is the server's
         /// business [MQTT-4.3.3-7].
-        fn is_expired(&mut self, slot: &Slot, now: Instant) -> bool {
+        fn is_expired(&mut self, index: usize, slot: &Slot, now: Instant) -> bool {
             if !slot.is(marks::EXPIRES) || slot.is(marks::SENT) {
                 return false;
             }
             let waited_s = now.since(slot.since) / 1000;
-            let Some(interval) = expiry_interval(self.packet(slot)) else {
+            let Some(interval) = expiry_interval(self.packet(index)) else {
                 return false;
             };
             let left = u32::from_be_bytes(*interval).saturating_sub(waited_s);
@@ -278,7 +287,12 @@ mod v5 {
 
         /// Sends the packet with a topic alias, if there is memory for its topic and the output has room for all
         /// of it. The buffer keeps the full form: an alias does not outlive the link [MQTT-3.3.2-7].
-        pub(super) fn send_with_alias(&mut self, slot: &Slot, out: &mut Writer<'_>) -> bool {
+        pub(super) fn send_with_alias(
+            &mut self,
+            index: usize,
+            slot: &Slot,
+            out: &mut Writer<'_>,
+        ) -> bool {
             let longest = (slot.len as usize).saturating_add(ALIAS_LEN);
             if out.spare().len() < longest || self.check_packet_size(longest).is_err() {
                 return false;
@@ -287,16 +301,19 @@ mod v5 {
                 return false;
             };
             let mut inner = Writer::new(out.spare());
-            let written = write_with_alias(self.packet(slot), alias, known, &mut inner);
+            let written = write_with_alias(self.packet(index), alias, known, &mut inner);
             let len = inner.len();
             written.is_some() && out.advance(len).is_ok()
         }
 
         /// The alias of the packet's topic, and whether the server knows it.
         fn alias_of(&mut self, slot: &Slot) -> Option<(u16, bool)> {
-            let v5 = &mut self.state.v5;
-            let (front, packets) = self.bytes.split_at_mut_checked(self.state.base as usize)?;
-            let at = slot.at.checked_sub(self.state.base)?;
+            let v5 = &mut self.core.v5;
+            let (front, packets) = self
+                .buffer
+                .as_mut()
+                .split_at_mut_checked(self.core.base as usize)?;
+            let at = slot.at.checked_sub(self.core.base)?;
             let topic = topic_of(packets.get(at as usize..)?)?;
             let filled = v5.topics_filled as usize;
             let mut rest = front.get(v5.topics as usize..filled)?;

@@ -41,6 +41,7 @@ pub struct Options {
     transport: Transport,
     session: SessionOptions,
     pub(crate) buffers: Buffers,
+    pub(crate) outbox: OutboxPolicy,
     pub(crate) fail_fast: bool,
 }
 
@@ -106,6 +107,7 @@ impl Options {
         Self {
             transport,
             session: SessionOptions::new(),
+            outbox: OutboxPolicy::Wait,
             buffers: Buffers {
                 receive: BUFFER,
                 transmit: BUFFER,
@@ -360,7 +362,7 @@ impl Options {
     /// What happens when the transmit buffer is full. By default the publisher waits.
     #[must_use]
     pub fn outbox(mut self, policy: OutboxPolicy) -> Self {
-        self.session.core.outbox = policy;
+        self.outbox = policy;
         self
     }
 

@@ -6,7 +6,7 @@ use crate::{
 };
 
 use super::super::{
-    Event, Options, Phase, ProtocolError, PublishError, SessionError, Working,
+    Event, Options, Phase, ProtocolError, PublishError, Session, SessionError,
     outbound::new_slot,
     slot::{Kind, Len, Slot},
     table::to_len,
@@ -71,7 +71,7 @@ impl Default for V5State {
     }
 }
 
-impl Working<'_> {
+impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// Writes the front of the buffer, and returns where it ends.
     pub(super) fn encode_front(
         &mut self,
@@ -81,15 +81,16 @@ impl Working<'_> {
     ) -> Result<usize, EncodeError> {
         let version = options.version;
         // On an empty buffer everything is laid out anew; later the identifier and the topics stay where they are.
-        let fresh = self.state.base == 0;
-        let old = &self.state.v5;
+        let fresh = self.core.base == 0;
+        let old = &self.core.v5;
         let end = if fresh {
             space
         } else {
             old.assigned_at as usize
         };
         let (room, kept) = self
-            .bytes
+            .buffer
+            .as_mut()
             .split_at_mut_checked(end)
             .ok_or(EncodeError::NoRoom)?;
         let mut writer = Writer::new(room);
@@ -114,9 +115,9 @@ impl Working<'_> {
         let subscribe_len = super::encode_subscribe(options, id, room)?;
         let subscribe_at = connect_at.saturating_add(connect_len);
         let subscribe_end = subscribe_at.saturating_add(subscribe_len);
-        self.state.connect_len = to_len(connect_len);
+        self.core.connect_len = to_len(connect_len);
         self.set_subscribe(options, id);
-        let v5 = &mut self.state.v5;
+        let v5 = &mut self.core.v5;
         let mut layout = (
             v5.assigned_at as usize,
             v5.topics as usize,
@@ -144,7 +145,7 @@ impl Working<'_> {
     }
 
     pub(super) fn set_force_clean(&mut self, force: bool) {
-        self.state.v5.force_clean = force;
+        self.core.v5.force_clean = force;
     }
 
     /// Takes over what CONNACK announces (MQTT 5 §3.2.2.3).
@@ -154,7 +155,7 @@ impl Working<'_> {
         if let Some(id) = properties.data(0x12) {
             self.remember_identifier(id);
         }
-        let state = &mut *self.state;
+        let state = &mut self.core;
         if let Some(keep_alive) = properties.server_keep_alive() {
             state.timers.set_keep_alive(keep_alive);
         }
@@ -184,15 +185,17 @@ impl Working<'_> {
     }
 
     /// The method that CONNECT named.
-    fn method(&self) -> Option<&[u8]> {
-        let properties = self.bytes.get(..self.state.v5.connect_at as usize)?;
+    fn method(&mut self) -> Option<&[u8]> {
+        let end = self.core.v5.connect_at as usize;
+        let properties = self.buffer.as_mut().get(..end)?;
         Properties::from_checked(properties).data(0x15)
     }
 
     fn remember_identifier(&mut self, id: &[u8]) {
-        let v5 = &mut self.state.v5;
+        let v5 = &mut self.core.v5;
         let room = self
-            .bytes
+            .buffer
+            .as_mut()
             .get_mut(v5.assigned_at as usize..v5.topics as usize);
         if let Some(place) = room.and_then(|room| room.get_mut(..id.len())) {
             place.copy_from_slice(id);
@@ -204,7 +207,7 @@ impl Working<'_> {
         &mut self,
         auth: &Auth<'rx>,
     ) -> Result<Event<'rx>, SessionError> {
-        let may = matches!(self.state.phase, Phase::Connecting | Phase::Connected);
+        let may = matches!(self.core.phase, Phase::Connecting | Phase::Connected);
         if !may || self.method().is_none() {
             return Err(ProtocolError::Authentication.into());
         }
@@ -215,19 +218,27 @@ impl Working<'_> {
         })
     }
 
-    pub(in crate::session) fn authenticate(
+    /// Sends AUTH: [`ReasonCode::CONTINUE_AUTHENTICATION`] answers the server, [`ReasonCode::RE_AUTHENTICATE`] begins
+    /// anew on a connection in use (MQTT 5 §4.12). `write` writes the Authentication Data.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::NotConnected`] if CONNECT named no method, or there is no link; [`PublishError::Full`]; what
+    /// `write` failed with.
+    pub fn authenticate(
         &mut self,
         code: ReasonCode,
         write: &mut dyn FnMut(&mut Writer<'_>) -> Result<(), EncodeError>,
     ) -> Result<(), PublishError> {
         self.sweep();
         let id = self.new_identifier();
-        let used = matches!(self.state.phase, Phase::Connecting | Phase::Connected);
+        let used = matches!(self.core.phase, Phase::Connecting | Phase::Connected);
         let (front, room) = self
-            .bytes
-            .split_at_mut_checked(self.state.tail as usize)
+            .buffer
+            .as_mut()
+            .split_at_mut_checked(self.core.tail as usize)
             .unwrap_or_default();
-        let properties = front.get(..self.state.v5.connect_at as usize);
+        let properties = front.get(..self.core.v5.connect_at as usize);
         let properties = Properties::from_checked(properties.unwrap_or_default());
         let Some(method) = properties.data(0x15).filter(|_| used) else {
             return Err(PublishError::NotConnected);
@@ -243,7 +254,7 @@ impl Working<'_> {
             kind: Kind::AUTH,
             ..new_slot(id, false)
         };
-        self.state.next = 0;
+        self.core.next = 0;
         self.accept(slot, len);
         Ok(())
     }

@@ -118,6 +118,43 @@ fn a_doubled_qos_2_message_is_delivered_once() {
 }
 
 #[test]
+fn a_qos_2_message_is_not_delivered_again_over_a_new_link() {
+    let peer = Peer::new();
+    let (mut device, mut link) = connected(&peer, options(&peer).clean_session(false));
+    link.sends("34 06 0001 61 0005 78");
+    let message = device.message();
+    assert_eq!(message.payload(), b"x");
+    link.closes();
+    // The acknowledgement goes to a link that is gone.
+    drop(message);
+    repeats_the_qos_2_message(&peer);
+    assert!(device.hears_nothing(MOMENT));
+}
+
+#[test]
+fn a_qos_2_message_taken_after_the_end_of_its_link_is_the_only_one() {
+    let peer = Peer::new();
+    let (mut device, mut link) = connected(&peer, options(&peer).clean_session(false));
+    link.sends("34 06 0001 61 0005 78");
+    // Time for the client to read it.
+    link.expects_silence(MOMENT);
+    link.closes();
+    assert_eq!(device.message().payload(), b"x");
+    repeats_the_qos_2_message(&peer);
+    assert!(device.hears_nothing(MOMENT));
+}
+
+fn repeats_the_qos_2_message(peer: &Peer) {
+    let mut link = peer.accept();
+    link.expects_connect();
+    link.sends_connack(true);
+    link.sends("3c 06 0001 61 0005 78");
+    assert_eq!(link.expects(PacketType::PubRec).identifier(), 5);
+    link.sends_ack(PacketType::PubRel, 5);
+    assert_eq!(link.expects(PacketType::PubComp).identifier(), 5);
+}
+
+#[test]
 fn dropped_futures_lose_no_message() {
     let peer = Peer::new();
     let (mut device, mut link) = connected(&peer, options(&peer));

@@ -250,6 +250,19 @@ fn the_session_outlives_the_connection() {
 }
 
 #[test]
+fn even_a_short_link_is_told() {
+    let peer = Peer::new();
+    let mut probe = start(&peer);
+    connect(&mut probe, json!({}));
+    let mut link = peer.accept();
+    link.expects_connect();
+    link.sends("20020000 0000");
+    let connected = json!({"event": "connected", "session_present": false, "version": "3.1.1"});
+    assert_eq!(probe.event(), connected);
+    assert_eq!(probe.expects("closed")["by"], "malformed");
+}
+
+#[test]
 fn with_reconnect_the_link_comes_back() {
     let (peer, mut probe, link) = connected(json!({"reconnect": true}));
     link.closes();

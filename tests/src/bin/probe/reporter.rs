@@ -19,6 +19,7 @@ pub(crate) struct Reporter {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Run {
     pub(crate) version: Version,
+    pub(crate) clean: bool,
     pub(crate) streams: bool,
 }
 
@@ -26,7 +27,8 @@ pub(crate) struct Run {
 struct Seen {
     run: Run,
     running: bool,
-    connected: bool,
+    /// Connections of this client that have been told.
+    connections: u32,
     /// The end of this link has been told.
     ended: bool,
 }
@@ -45,6 +47,7 @@ impl Reporter {
             *seen = Seen {
                 run,
                 running: true,
+                connections: self.client.report().session.connections,
                 ..Seen::default()
             }
         });
@@ -71,23 +74,32 @@ impl Reporter {
     /// are in order.
     pub(crate) fn observe(&self) {
         self.with(|seen| match self.client.state() {
-            LinkState::Connected { session_present } if !seen.connected => {
-                seen.connected = true;
-                seen.ended = false;
-                emit(&json!({
-                    "event": "connected",
-                    "session_present": session_present,
-                    "version": seen.run.version.name(),
-                }));
+            LinkState::Connected { session_present } => {
+                self.tell_connected(seen, Some(session_present));
             }
-            LinkState::Connecting => seen.ended = false,
-            LinkState::Waiting { end, .. } | LinkState::Stopped(end) if !seen.ended => {
-                seen.connected = false;
-                seen.ended = true;
-                emit(&closed(end));
+            LinkState::Waiting { end, .. } | LinkState::Stopped(end) => {
+                // A link that lived for an instant; whether there was a session is known if
+                // there could be none.
+                self.tell_connected(seen, seen.run.clean.then_some(false));
+                if !std::mem::replace(&mut seen.ended, true) {
+                    emit(&closed(end));
+                }
             }
             _ => {}
         });
+    }
+
+    fn tell_connected(&self, seen: &mut Seen, session_present: Option<bool>) {
+        let connections = self.client.report().session.connections;
+        if seen.connections != connections {
+            seen.connections = connections;
+            seen.ended = false;
+            emit(&json!({
+                "event": "connected",
+                "session_present": session_present,
+                "version": seen.run.version.name(),
+            }));
+        }
     }
 
     /// Tells every change, for as long as the program runs.

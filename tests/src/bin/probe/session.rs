@@ -153,6 +153,7 @@ const fn buffers(connect: &Connect) -> Buffers {
 fn run_of(connect: &Connect) -> Run {
     Run {
         version: connect.version.unwrap_or_default(),
+        clean: connect.clean.unwrap_or(true),
         streams: matches!(connect.oversize, Some(Oversize::Stream)),
     }
 }

@@ -306,11 +306,12 @@ fn other_outbox_policies_never_wait() {
         (OutboxPolicy::DropOldest, Ok(())),
         (OutboxPolicy::KeepLatest, Ok(())),
     ] {
-        let mut config = narrow().options(|o| o.outbox = policy);
+        let mut config = narrow();
         // The outcome of the first is kept, which may take some bytes.
         config.tx += 40;
         let (mut world, _inbox) = World::started(config);
         let client = world.client.clone();
+        client.set_outbox_policy(policy);
         let mut first = client.try_publish(&large("a")).unwrap();
         let second = world.finish(async move { client.publish(&large("b")).await.map(drop) });
         assert_eq!(second, expected, "{policy:?}");

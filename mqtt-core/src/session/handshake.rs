@@ -128,6 +128,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         self.take_limits(&connack)?;
         let state = &mut self.core;
         state.phase = Phase::Connected;
+        state.was_connected = true;
         state.timers.progress = now;
         state.session_known = true;
         bump(&mut state.counters.connections);
@@ -214,11 +215,15 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// Forgets the connection and keeps the session.
     /// The link is gone. `by_peer`: the other side closed it, so that a message may be the cause.
     pub fn link_lost(&mut self, by_peer: bool) {
-        let suspect = by_peer && self.core.phase != Phase::Connecting;
-        let mut suspect = suspect && self.core.settings.poison_after != 0;
+        if self.core.phase == Phase::Idle {
+            return;
+        }
+        let may_poison = self.core.settings.poison_after != 0;
+        let mut suspect = by_peer && may_poison && self.core.was_connected;
         let partial = core::mem::take(&mut self.core.partial);
         self.core.partial_sent = 0;
         self.core.phase = Phase::Idle;
+        self.core.was_connected = false;
         self.core.large_ignored = false;
         if let Some(ops) = &self.stream_ops {
             (ops.abort)(self);
@@ -230,7 +235,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             let sent = state == State::AWAIT_PUBACK || state == State::AWAIT_PUBREC;
             let in_front = slot.len != 0 && slot.at < base;
             let is_partial = partial != 0 && partial == slot.id;
-            if in_front || slot.kind.is_handshake() {
+            if in_front || slot.kind.is_handshake() || slot.is(marks::UNKNOWN) {
                 self.free(index);
             } else if state.is_in(states::INBOUND) {
                 // QoS 1: the server repeats it. QoS 2: the application has it, and must not get the repetition.
@@ -247,6 +252,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
                 self.strike(index);
             }
         }
+        self.core.inbound = self.count(states::INBOUND);
     }
 
     /// The server closed the link while this was the oldest unacknowledged message.

@@ -27,14 +27,17 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         now: Instant,
     ) -> Result<Event<'rx>, SessionError> {
         self.core.timers.received = now;
-        let packet = match received {
-            Received::Packet(packet) => packet,
-            Received::LargePublish(head) => return self.handle_large(head),
-            Received::Piece { bytes, last } => return Ok(self.handle_piece(bytes, last)),
-        };
         match self.core.phase {
-            Phase::Connected | Phase::Leaving => self.handle_connected(packet, now),
-            Phase::Connecting => self.handle_connecting(packet, now),
+            Phase::Connected | Phase::Leaving => match received {
+                Received::Packet(packet) => self.handle_connected(packet, now),
+                Received::LargePublish(head) => self.handle_large(head),
+                Received::Piece { .. } if self.core.large_ignored => Ok(Event::None),
+                Received::Piece { bytes, last } => Ok(Event::Piece { bytes, last }),
+            },
+            Phase::Connecting => match received {
+                Received::Packet(packet) => self.handle_connecting(packet, now),
+                _ => Err(ProtocolError::UnexpectedPacket.into()),
+            },
             // Nothing is read behind a DISCONNECT, in whichever direction it went.
             Phase::Idle | Phase::Failing | Phase::Closed => Ok(Event::None),
         }
@@ -94,26 +97,12 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     }
 
     fn handle_large<'rx>(&mut self, head: PublishHead<'rx>) -> Result<Event<'rx>, SessionError> {
-        if !matches!(self.core.phase, Phase::Connected | Phase::Leaving) {
-            return Err(ProtocolError::UnexpectedPacket.into());
-        }
-        Ok(match self.admit(head.qos, head.packet_identifier)? {
-            Admission::New(token) => {
-                self.core.large_ignored = false;
-                Event::LargeMessage(head, token)
-            }
-            Admission::Repetition => {
-                self.core.large_ignored = true;
-                Event::None
-            }
+        let admission = self.admit(head.qos, head.packet_identifier)?;
+        self.core.large_ignored = matches!(admission, Admission::Repetition);
+        Ok(match admission {
+            Admission::New(token) => Event::LargeMessage(head, token),
+            Admission::Repetition => Event::None,
         })
-    }
-
-    fn handle_piece<'rx>(&mut self, bytes: &'rx [u8], last: bool) -> Event<'rx> {
-        if self.core.large_ignored {
-            return Event::None;
-        }
-        Event::Piece { bytes, last }
     }
 
     fn admit(&mut self, qos: QoS, id: Option<PacketIdentifier>) -> Result<Admission, SessionError> {

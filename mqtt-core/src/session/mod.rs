@@ -200,6 +200,8 @@ struct Core {
     /// A session exists, as far as we know.
     session_known: bool,
     clean_session: bool,
+    /// CONNACK has come on this link.
+    was_connected: bool,
     /// The large inbound message is a repetition: its pieces are not for the application.
     large_ignored: bool,
     /// End of CONNECT and SUBSCRIBE, which stay at the front of the buffer.
@@ -283,6 +285,7 @@ impl Core {
             output: false,
             session_known: false,
             clean_session: true,
+            was_connected: false,
             large_ignored: false,
             #[cfg(feature = "v5")]
             v5: handshake::V5State::default(),

@@ -225,6 +225,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         self.core.phase = Phase::Idle;
         self.core.was_connected = false;
         self.core.large_ignored = false;
+        let large = core::mem::take(&mut self.core.large_id);
         if let Some(ops) = &self.stream_ops {
             (ops.abort)(self);
         }
@@ -235,7 +236,10 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             let sent = state == State::AWAIT_PUBACK || state == State::AWAIT_PUBREC;
             let in_front = slot.len != 0 && slot.at < base;
             let is_partial = partial != 0 && partial == slot.id;
-            if in_front || slot.kind.is_handshake() || slot.is(marks::UNKNOWN) {
+            // Exchanges unknown to us end with the link; of a large message the application needs the rest.
+            let unknown = slot.is(marks::UNKNOWN) && state.is_in(states::ACKS);
+            let in_pieces = state == State::HELD && slot.id == large;
+            if in_front || slot.kind.is_handshake() || unknown || in_pieces {
                 self.free(index);
             } else if state.is_in(states::INBOUND) {
                 // QoS 1: the server repeats it. QoS 2: the application has it, and must not get the repetition.

@@ -32,7 +32,12 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
                 Received::Packet(packet) => self.handle_connected(packet, now),
                 Received::LargePublish(head) => self.handle_large(head),
                 Received::Piece { .. } if self.core.large_ignored => Ok(Event::None),
-                Received::Piece { bytes, last } => Ok(Event::Piece { bytes, last }),
+                Received::Piece { bytes, last } => {
+                    if last {
+                        self.core.large_id = 0;
+                    }
+                    Ok(Event::Piece { bytes, last })
+                }
             },
             Phase::Connecting => match received {
                 Received::Packet(packet) => self.handle_connecting(packet, now),
@@ -100,7 +105,10 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         let admission = self.admit(head.qos, head.packet_identifier)?;
         self.core.large_ignored = matches!(admission, Admission::Repetition);
         Ok(match admission {
-            Admission::New(token) => Event::LargeMessage(head, token),
+            Admission::New(token) => {
+                self.core.large_id = token.map_or(0, |token| token.id);
+                Event::LargeMessage(head, token)
+            }
             Admission::Repetition => Event::None,
         })
     }

@@ -50,15 +50,15 @@ pub use slot::Slot;
 /// `S` is its table: a [`Slot`] for each of these packets, for each inbound message that may be unacknowledged
 /// ([`Options::receive_maximum`]), and two for CONNECT and SUBSCRIBE. Example: CONNECT with 80 bytes, ten queued
 /// messages of 100 bytes, 8 inbound messages: 1,080 bytes and 20 slots.
-#[repr(C)]
+#[repr(C)] // What is used most lies within reach of short instructions, see `Core`.
 pub struct Session<B, S> {
-    core: Core,
     buffer: B,
+    slots: S,
+    core: Core,
     outbox: outbox::Outbox<B, S>,
     stream_ops: Option<stream::StreamOps<B, S>>,
     /// Stands for a slot that does not exist.
     nobody: Slot,
-    slots: S,
 }
 
 impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
@@ -204,6 +204,8 @@ struct Core {
     was_connected: bool,
     /// The large inbound message is a repetition: its pieces are not for the application.
     large_ignored: bool,
+    /// Identifier of the large inbound message of which pieces are still to come, 0 if there is none.
+    large_id: u16,
     /// End of CONNECT and SUBSCRIBE, which stay at the front of the buffer.
     base: Len,
     /// Length of CONNECT.
@@ -287,6 +289,7 @@ impl Core {
             clean_session: true,
             was_connected: false,
             large_ignored: false,
+            large_id: 0,
             #[cfg(feature = "v5")]
             v5: handshake::V5State::default(),
         }
@@ -298,6 +301,12 @@ impl Core {
 
     fn is_v5(&self) -> bool {
         self.version().is_v5()
+    }
+
+    /// Whether packets other than those of the handshake are sent, within the limits that the server announced.
+    #[cfg(feature = "v5")]
+    fn is_in_use(&self) -> bool {
+        matches!(self.phase, Phase::Connected | Phase::Leaving)
     }
 
     /// The link must end; on MQTT 5 the server is told why, once it has accepted us.
@@ -312,12 +321,15 @@ impl Core {
     }
 
     fn disconnect(&mut self, code: ReasonCode) {
-        self.leave_code = code;
-        self.phase = match self.phase {
-            Phase::Connected => Phase::Leaving,
-            Phase::Connecting => Phase::Closed,
-            other => other,
-        };
+        match self.phase {
+            Phase::Connected | Phase::Leaving => {
+                self.leave_code = code;
+                self.phase = Phase::Leaving;
+            }
+            Phase::Connecting => self.phase = Phase::Closed,
+            // A DISCONNECT that names an error keeps its code.
+            _ => {}
+        }
         self.output = true;
     }
 

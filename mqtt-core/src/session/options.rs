@@ -53,7 +53,7 @@ pub struct Options<'a> {
     /// they are reported as [`SessionLost`](super::DeliveryError::SessionLost).
     pub redeliver_exactly_once: bool,
     /// Set a message aside after the server has closed this many links in a row while it was the oldest
-    /// unacknowledged one; 0 to never do so. Default: 3.
+    /// unacknowledged one; 0 to never do so, 15 at most. Default: 3.
     pub poison_after: u8,
     /// Longest wait for CONNACK in milliseconds. Default: 30,000.
     pub connack_timeout_ms: u32,
@@ -299,12 +299,17 @@ impl Settings {
             version: options.version,
             redeliver_exactly_once: options.redeliver_exactly_once,
             always_resubscribe: options.always_resubscribe,
-            poison_after: options.poison_after,
+            poison_after: options.poison_after.min(15),
             receive_maximum: options.receive_maximum.max(1),
             max_in_flight: options.max_in_flight.max(1),
-            connack_timeout_ms: options.connack_timeout_ms,
-            ping_timeout_ms: options.ping_timeout_ms,
-            ack_timeout_ms: options.ack_timeout_ms,
+            connack_timeout_ms: comparable(options.connack_timeout_ms),
+            ping_timeout_ms: comparable(options.ping_timeout_ms),
+            ack_timeout_ms: comparable(options.ack_timeout_ms),
         }
     }
+}
+
+/// The longest time that [`Instant`](crate::Instant) can compare, or less.
+fn comparable(ms: u32) -> u32 {
+    ms.min(u32::MAX / 2)
 }

@@ -80,7 +80,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     )]
     pub(super) fn check_publish(&self, qos: QoS, retain: bool) -> Result<(), PublishError> {
         #[cfg(feature = "v5")]
-        if self.core.phase == super::Phase::Connected {
+        if self.core.is_in_use() {
             if qos > self.core.v5.maximum_qos {
                 return Err(PublishError::QoSNotSupported);
             }
@@ -412,7 +412,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         #[cfg(feature = "v5")]
         {
             let maximum = self.core.v5.maximum_packet_size as usize;
-            if self.core.phase == super::Phase::Connected && maximum != 0 && len > maximum {
+            if self.core.is_in_use() && maximum != 0 && len > maximum {
                 return Err(PublishError::PacketTooLarge);
             }
         }

@@ -282,6 +282,10 @@ mod v5 {
             };
             let left = u32::from_be_bytes(*interval).saturating_sub(waited_s);
             *interval = left.to_be_bytes();
+            // Counted once: there may be no room now, or the packet may go out in part and then again.
+            if let Some(slot) = self.slots.as_mut().get_mut(index) {
+                slot.since = slot.since.plus(waited_s.wrapping_mul(1000));
+            }
             left == 0 && waited_s != 0
         }
 

@@ -212,9 +212,14 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             return Err(ProtocolError::Authentication.into());
         }
         self.check_method(&auth.properties)?;
+        let finished = auth.code == ReasonCode::SUCCESS;
+        // Before CONNACK, it is CONNACK that says so [MQTT-4.12.0-2].
+        if finished && self.core.phase == Phase::Connecting {
+            return Err(ProtocolError::Authentication.into());
+        }
         Ok(Event::Authentication {
             data: auth.properties.authentication_data().unwrap_or_default(),
-            finished: auth.code == ReasonCode::SUCCESS,
+            finished,
         })
     }
 

@@ -90,18 +90,26 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         let qos = publication.qos();
         self.check_publish(qos, publication.retain())?;
         self.sweep();
+        // What does not fit beside nothing will never fit.
+        let full = match self.find(0, states::OUTBOUND) {
+            Some(_) => PublishError::Full,
+            None => PublishError::TooLarge,
+        };
         if !self.has_free_slot(self.slots_to_keep()) {
-            return Err(PublishError::Full);
+            return Err(full);
         }
         let id = self.new_identifier();
-        let head_len = self.encode_head(publication, id, len)?;
+        let head_len = match self.encode_head(publication, id, len) {
+            Err(PublishError::Encode(EncodeError::NoRoom)) => return Err(full),
+            result => result?,
+        };
         let payload = usize::try_from(len).unwrap_or(usize::MAX);
         let whole = self.check_packet_size(head_len.saturating_add(payload))?;
         // Half of the room: the other half is for what is published meanwhile.
         let room = self.room().len();
         let capacity = whole.min((room / 2).max(head_len.saturating_add(1)));
         if capacity > room {
-            return Err(PublishError::Full);
+            return Err(full);
         }
         let slot = Slot {
             kind: Kind::publish(qos),
@@ -135,13 +143,8 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         let payload = usize::try_from(len).unwrap_or(usize::MAX);
         let guess = FixedHeader::len_of(usize::MAX);
         let out = room.get_mut(guess..).unwrap_or_default();
-        let full = |error| match error {
-            PublishError::Encode(EncodeError::NoRoom) => PublishError::Full,
-            error => error,
-        };
-        let body = write_head(publication, id, version, out).map_err(full)?;
-        put_header(room, guess, body, payload, first_byte(publication))
-            .map_err(|error| full(error.into()))
+        let body = write_head(publication, id, version, out)?;
+        Ok(put_header(room, guess, body, payload, first_byte(publication))?)
     }
 
     /// Where the next bytes of the payload go; empty while the transport is behind, or when all are in.

@@ -144,7 +144,13 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         let guess = FixedHeader::len_of(usize::MAX);
         let out = room.get_mut(guess..).unwrap_or_default();
         let body = write_head(publication, id, version, out)?;
-        Ok(put_header(room, guess, body, payload, first_byte(publication))?)
+        Ok(put_header(
+            room,
+            guess,
+            body,
+            payload,
+            first_byte(publication),
+        )?)
     }
 
     /// Where the next bytes of the payload go; empty while the transport is behind, or when all are in.

@@ -3,6 +3,9 @@
 #![no_std]
 #![no_main]
 
+use core::mem::MaybeUninit;
+use core::ptr::addr_of_mut;
+
 use mqtt_core::codec::{Properties, ReasonCode};
 use mqtt_core::session::{Event, Incoming, Session, Slot};
 use mqtt_core::{Instant, ReceiveBuffer};
@@ -10,22 +13,32 @@ use size_job::job::{MESSAGES, OPTIONS, SUBSCRIPTIONS};
 use size_job::stubs::{BUFFER_LEN, halt, is_stopped, now_ms, read, write};
 use size_job::{buffer, fact};
 
-type Device = Session<&'static mut [u8], [Slot; 2 * 8 + 2]>;
+type Device = Session<&'static mut [u8], &'static mut [Slot]>;
 
-fact!(SIZE_OF_SESSION, size_of::<Device>());
+fact!(SIZE_OF_SESSION, size_of::<Device>() + SLOTS * size_of::<Slot>());
 fact!(SIZE_OF_BUFFERS, 3 * BUFFER_LEN);
+
+/// Eight messages in each direction, CONNECT and SUBSCRIBE.
+const SLOTS: usize = 8 + 8 + 2;
+
+static mut SLOT_TABLE: [Slot; SLOTS] = [Slot::FREE; SLOTS];
+static mut SESSION: MaybeUninit<Device> = MaybeUninit::uninit();
 
 #[unsafe(no_mangle)]
 extern "C" fn start() -> ! {
-    run();
+    // SAFETY: runs once, and nothing else names these statics.
+    let (slots, place) = unsafe { (&mut *addr_of_mut!(SLOT_TABLE), &mut *addr_of_mut!(SESSION)) };
+    if let Ok(session) = Session::new(buffer!(), &mut slots[..], &OPTIONS) {
+        run(place.write(session));
+    }
     halt()
 }
 
 /// `None` when something failed; there is nobody to tell.
-fn run() -> Option<()> {
+#[inline(never)]
+fn run(session: &mut Device) -> Option<()> {
     let wire = buffer!();
     let mut rx = ReceiveBuffer::new(buffer!());
-    let mut session = Session::new(buffer!(), [Slot::FREE; 18], &OPTIONS).ok()?;
     rx.reset(&OPTIONS);
     session.connect(&OPTIONS, now()).ok()?;
     session
@@ -38,8 +51,8 @@ fn run() -> Option<()> {
         {
             messages = rest;
         }
-        transmit(&mut session, wire);
-        receive(&mut session, &mut rx)?;
+        transmit(session, wire);
+        receive(session, &mut rx)?;
         session.tick(now()).ok()?;
         if is_stopped() {
             session.disconnect(ReasonCode::NORMAL_DISCONNECTION);

@@ -131,7 +131,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             kind: Kind::publish(qos),
             ..Slot::FREE
         };
-        if over || !self.push(slot, 0) {
+        if over || !self.push_inbound(slot) {
             return Err(ProtocolError::ReceiveMaximum.into());
         }
         self.core.inbound = self.core.inbound.wrapping_add(1);

@@ -21,7 +21,7 @@ use super::{
 };
 
 /// Slots that are left free beside those for inbound messages: for CONNECT and SUBSCRIBE.
-const HANDSHAKE_SLOTS: u16 = 2;
+pub(super) const HANDSHAKE_SLOTS: u16 = 2;
 
 impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// Queues a publication. Never waits.
@@ -353,7 +353,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             ..Slot::FREE
         };
         self.core.output = true;
-        if self.find(id.get(), answer.bit()).is_some() || self.push(slot, 0) {
+        if self.find(id.get(), answer.bit()).is_some() || self.push_inbound(slot) {
             return Ok(());
         }
         Err(ProtocolError::ReceiveMaximum.into())

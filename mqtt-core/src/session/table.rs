@@ -13,6 +13,7 @@ use crate::bytes::move_down;
 
 use super::{
     Session,
+    outbound::HANDSHAKE_SLOTS,
     slot::{BYTES_MAX, Len, Slot, State},
 };
 
@@ -80,6 +81,17 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         *free = slot;
         self.core.used = self.core.used.wrapping_add(1);
         true
+    }
+
+    /// Takes note of what the server began, if that leaves the slots that the next connection needs.
+    pub(super) fn push_inbound(&mut self, slot: Slot) -> bool {
+        // SUBSCRIBE has its slot until it is answered.
+        let subscribe = u16::from(self.core.subscribe_id != 0);
+        let keep = HANDSHAKE_SLOTS.wrapping_sub(subscribe);
+        if !self.has_free_slot(keep) {
+            self.sweep();
+        }
+        self.has_free_slot(keep) && self.push(slot, 0)
     }
 
     /// Whether `keep` slots are free beside one for a new packet.

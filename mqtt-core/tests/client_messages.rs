@@ -14,7 +14,7 @@ use mqtt_core::{
 };
 use support::{
     Config, Delivery, World,
-    executor::yield_now,
+    executor::{Cut, Gate, yield_now},
     wire::{self, CONNACK, puback, pubcomp, publish, pubrec, pubrel},
     world::{Q0, Q1, Q2, V3},
 };
@@ -369,7 +369,7 @@ fn publish_that_waits_already_goes_on_while_the_message_that_came_is_held() {
     let second = world.spawn("second", async move {
         client.publish(&large("b")).await.map(drop)
     });
-    let gate = support::executor::Gate::default();
+    let gate = Gate::default();
     let wait = gate.clone();
     world.spawn("holder", async move {
         let message = inbox.next().await.unwrap();
@@ -387,28 +387,45 @@ fn publish_that_waits_already_goes_on_while_the_message_that_came_is_held() {
     assert_eq!(second.take(), Ok(()));
 }
 
-#[test]
-fn publish_that_waits_gives_up_when_the_inbox_no_longer_waits() {
-    let (mut world, mut inbox, link) = World::connected(narrow());
+/// `next` is dropped when it was woken for a message, before it could take it.
+fn next_is_dropped_beside_a_publish_that_waits(inbox_stays: bool) -> Result<(), PublishError> {
+    let (mut world, inbox, link) = World::connected(narrow());
     let client = world.client.clone();
     drop(client.try_publish(&large("a")).unwrap());
     let second = world.spawn("second", async move {
         client.publish(&large("b")).await.map(drop)
     });
-    let next = world.spawn("next", async move { inbox.next().await.map(drop) });
+    let inbox = Rc::new(RefCell::new(inbox));
+    let borrowed = inbox.clone();
+    let inbox = inbox_stays.then_some(inbox);
+    #[allow(clippy::await_holding_refcell_ref, reason = "the only user at a time")]
+    let next = world.spawn("next", async move {
+        borrowed.borrow_mut().next().await.map(drop)
+    });
     world.expect(&link, &["PUBLISH q1 #1 a=<100 bytes>"]);
-    // Dropped when it was woken for the message, before it could take it.
     let polls = world.executor.polls(next.index());
-    world
-        .executor
-        .cut(next.index(), support::executor::Cut::Before(polls));
+    world.executor.cut(next.index(), Cut::Before(polls));
     link.sends(publish(Q0, 0, "in", "x"));
     world.run();
-    // The inbox went with the task, and the message with the inbox: waiting makes sense again.
-    assert!(!second.is_ready());
-    link.sends(puback(link.id(1)));
-    world.expect(&link, &["PUBLISH q1 #2 b=<100 bytes>"]);
-    assert_eq!(second.take(), Ok(()));
+    if !inbox_stays {
+        assert!(!second.is_ready());
+        link.sends(puback(link.id(1)));
+        world.expect(&link, &["PUBLISH q1 #2 b=<100 bytes>"]);
+    }
+    drop(inbox);
+    second.take()
+}
+
+#[test]
+fn publish_that_waits_is_full_when_the_inbox_no_longer_waits() {
+    let result = next_is_dropped_beside_a_publish_that_waits(true);
+    assert_eq!(result, Err(PublishError::Full));
+}
+
+#[test]
+fn publish_that_waits_goes_on_when_the_inbox_was_dropped_with_its_message() {
+    let result = next_is_dropped_beside_a_publish_that_waits(false);
+    assert_eq!(result, Ok(()));
 }
 
 #[test]
@@ -577,9 +594,7 @@ fn next_that_was_dropped_when_a_message_was_ready_loses_nothing() {
     });
     world.run();
     let polls = world.executor.polls(next.index());
-    world
-        .executor
-        .cut(next.index(), support::executor::Cut::Before(polls));
+    world.executor.cut(next.index(), Cut::Before(polls));
     link.sends(publish(Q1, 7, "a", "1"));
     world.expect(&link, &[]);
     assert!(!next.is_ready());

@@ -14,7 +14,7 @@ use support::{Client, Delivery, Inbox, Test, link::Net};
 const fn is_send<T: Send>() {}
 const fn is_sync<T: Sync>() {}
 
-const fn future_is_send(_: &impl Send) {}
+fn future_is_send(_: &impl Send) {}
 
 #[test]
 fn handles_are_send_and_sync() {
@@ -32,8 +32,8 @@ fn handles_are_send_and_sync() {
     is_sync::<Shared<Test>>();
 }
 
-/// Never called: it is compiled, and that is the test.
-fn _futures_are_send(
+#[allow(dead_code, reason = "compiling it is the test")]
+fn futures_are_send(
     client: &Client,
     inbox: &mut Inbox,
     delivery: &mut Delivery,
@@ -58,12 +58,13 @@ fn _futures_are_send(
     future_is_send(&inbox.next());
 }
 
-/// As above.
-fn _pieces_are_send(message: &mut Received<'_, Test>) {
+#[allow(dead_code, reason = "as above")]
+fn pieces_are_send(message: &mut Received<'_, Test>) {
     future_is_send(&message.chunk());
 }
 
-/// As above: any publication that threads can share.
-fn _publications_are_send(client: &Client, publication: &(impl Publication + Sync)) {
+/// Any publication that threads can share.
+#[allow(dead_code, reason = "as above")]
+fn publications_are_send(client: &Client, publication: &(impl Publication + Sync)) {
     future_is_send(&client.publish(publication));
 }

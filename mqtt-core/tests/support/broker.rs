@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mqtt_core::{
     QoS, Version,
-    codec::{Ack, Packet},
+    codec::{Ack, Packet, PacketIdentifier},
 };
 
 use super::{
@@ -146,7 +146,7 @@ impl Broker {
                 wire::connack_in(version, present)
             }
             Packet::Publish(publish) => {
-                let id = publish.packet_identifier.map_or(0, |id| id.get());
+                let id = publish.packet_identifier.map_or(0, PacketIdentifier::get);
                 let new = publish.qos != QoS::ExactlyOnce || self.open.insert(id);
                 if new {
                     let topic = publish.topic.as_str().to_owned();

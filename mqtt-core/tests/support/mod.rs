@@ -6,6 +6,12 @@
     unreachable_pub,
     reason = "each test crate uses a part of it"
 )]
+#![allow(
+    clippy::struct_excessive_bools,
+    clippy::large_types_passed_by_value,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "what is short to write; packets depend in size on the features"
+)]
 
 pub mod broker;
 pub mod clock;

@@ -128,8 +128,8 @@ impl World {
             let mut net = net;
             loop {
                 control.0.start.wait().await;
-                let next = control.0.runs.borrow_mut().pop_front();
-                let Some(options) = next else {
+                let run = control.0.runs.borrow_mut().pop_front();
+                let Some(options) = run else {
                     control.0.start.close();
                     continue;
                 };

@@ -231,3 +231,23 @@ fn back_off_grows_and_gives_up() {
     device.ends().expect_err("it gave up");
     assert!(peer.accept_within(4 * MOMENT).is_none());
 }
+
+/// All can be used in tasks of a runtime with many threads.
+#[test]
+fn futures_can_go_to_other_threads() {
+    fn sent<T: Send>(_: T) {}
+    let (client, mut inbox, mut runner) = mqtt_std::new(Options::new("127.0.0.1")).expect("good");
+    let message = Message::new("a", b"");
+    let mut reader = &b"1"[..];
+    let mut delivery = client.try_publish(&message).expect("room");
+    sent(client.publish(&message));
+    sent(client.publish_stream(&message, 1, &mut reader));
+    sent(client.subscribe("a", QoS::AtLeastOnce));
+    sent(client.unsubscribe("a"));
+    sent(client.disconnect());
+    sent(client.connected());
+    sent(delivery.acknowledged());
+    sent(inbox.next());
+    sent(runner.run());
+    sent((client, inbox, runner, delivery));
+}

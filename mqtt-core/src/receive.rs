@@ -48,7 +48,7 @@ pub struct ReceiveBuffer<B> {
     state: State,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     version: Version,
     maximum_packet_size: u32,
@@ -65,12 +65,14 @@ struct State {
 }
 
 /// Where we are in a PUBLISH that does not fit.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 enum Large {
-    #[default]
     No,
     /// So many bytes of payload are still to come.
-    Payload { left: u32, skip: bool },
+    Payload {
+        left: u32,
+        skip: bool,
+    },
 }
 
 impl<B: AsRef<[u8]> + AsMut<[u8]>> ReceiveBuffer<B> {
@@ -79,19 +81,31 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReceiveBuffer<B> {
     pub fn new(buffer: B) -> Self {
         Self {
             buffer,
-            state: State::default(),
+            state: State::NEW,
         }
     }
 
     /// Empties the buffer for a new link.
     pub fn reset(&mut self, options: &Options<'_>) {
-        self.state = State {
-            version: options.version,
-            maximum_packet_size: options.maximum_packet_size,
-            #[cfg(feature = "v5")]
-            aliases: aliases::Aliases::new(options, self.buffer.as_ref().len()),
-            ..State::default()
-        };
+        let state = &mut self.state;
+        state.version = options.version;
+        state.maximum_packet_size = options.maximum_packet_size;
+        state.start = 0;
+        state.end = 0;
+        state.given = 0;
+        state.head = 0;
+        state.large = Large::No;
+        #[cfg(feature = "v5")]
+        state.aliases.reset(options, self.buffer.as_ref().len());
+    }
+
+    /// Lets the server use topic aliases, as many as [`V5Options::topic_alias_maximum`] says, from the next
+    /// [`reset`](Self::reset) on. Their topics take a quarter of the buffer.
+    ///
+    /// [`V5Options::topic_alias_maximum`]: crate::session::V5Options::topic_alias_maximum
+    #[cfg(feature = "v5")]
+    pub fn enable_topic_aliases(&mut self) {
+        self.state.aliases.enable();
     }
 
     /// Where the next received bytes go. Empty only while [`next`](Self::next) has something to give.
@@ -183,6 +197,18 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReceiveBuffer<B> {
 }
 
 impl State {
+    const NEW: Self = Self {
+        version: Version::V3_1_1,
+        maximum_packet_size: 0,
+        start: 0,
+        end: 0,
+        given: 0,
+        head: 0,
+        large: Large::No,
+        #[cfg(feature = "v5")]
+        aliases: aliases::Aliases::OFF,
+    };
+
     fn forget_given(&mut self) {
         self.start = self.start.saturating_add(self.given).min(self.end);
         self.given = 0;

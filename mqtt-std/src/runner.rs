@@ -47,6 +47,7 @@ pub fn new(options: Options) -> Result<(Client, Inbox, Runner), OptionsError> {
     };
     let (client, inbox, core) = mqtt_core::client::new::<Std>(Arc::new(shared));
     client.set_outbox_policy(options.outbox);
+    client.enable_topic_aliases();
     let runner = Runner {
         core,
         client: client.clone(),

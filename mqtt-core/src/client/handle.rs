@@ -304,6 +304,19 @@ impl<K: Kind> Client<K> {
             .with(|inner| inner.session.set_outbox_policy(policy));
     }
 
+    /// Lets both sides use topic aliases, as far as the options say. To be called before the runner is run.
+    ///
+    /// A program that does not call it does not contain the code.
+    #[cfg(feature = "v5")]
+    pub fn enable_topic_aliases(&self) {
+        self.shared.with(|inner| {
+            inner.session.enable_topic_aliases();
+            if let Some(rx) = &mut inner.rx {
+                rx.enable_topic_aliases();
+            }
+        });
+    }
+
     /// Where the link stands.
     #[must_use]
     pub fn state(&self) -> LinkState {

@@ -90,6 +90,19 @@ pub struct Counters {
     pub(crate) progress: u32,
 }
 
+impl Counters {
+    pub(super) const NEW: Self = Self {
+        connections: 0,
+        published: 0,
+        delivered: 0,
+        failed: 0,
+        received: 0,
+        duplicates: 0,
+        subscriptions_refused: 0,
+        progress: 0,
+    };
+}
+
 /// How an exchange failed, in one byte.
 pub(super) mod failure {
     pub(in crate::session) const REJECTED: u8 = 1;

@@ -31,7 +31,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// While packets lie behind, the space they had the first time must do.
     pub(super) fn set_options(&mut self, options: &Options<'_>) -> Result<(), PublishError> {
         self.sweep();
-        let is_empty = self.core.used == 0;
+        let is_empty = self.core.is_empty();
         if options.version != self.core.version() && !is_empty {
             return Err(PublishError::Full);
         }
@@ -197,19 +197,17 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         let (at, end) = (self.core.v5.subscribe_at, self.core.v5.subscribe_end);
         #[cfg(not(feature = "v5"))]
         let (at, end) = (self.core.connect_len, self.core.base);
-        let slot = Slot {
-            at,
-            len: end.wrapping_sub(at),
-            kind: Kind::SUBSCRIBE,
-            code: self.core.subscribe_filters,
-            ..new_slot(id, false)
-        };
-        if self.push(slot, 0) {
-            let mut place = slot;
-            for slot in self.live() {
-                core::mem::swap(slot, &mut place);
-            }
-        }
+        let code = self.core.subscribe_filters;
+        let slot = self.slot(0);
+        slot.at = at;
+        slot.len = end.wrapping_sub(at);
+        slot.id = id;
+        slot.state = State::QUEUED;
+        slot.kind = Kind::SUBSCRIBE;
+        slot.marks = 0;
+        slot.code = code;
+        self.core.first = 0;
+        self.core.next = 0;
     }
 
     /// Forgets the connection and keeps the session.

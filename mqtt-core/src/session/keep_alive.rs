@@ -5,7 +5,7 @@ use crate::time::Instant;
 use super::{Core, Phase, SessionError};
 
 /// What the session remembers of the past.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Timers {
     /// Keep Alive in force, in milliseconds; 0 for none.
     pub(super) keep_alive_ms: u32,
@@ -26,9 +26,8 @@ pub(super) struct Timers {
     blocked: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Ping {
-    #[default]
     No,
     /// To be sent.
     Due,
@@ -39,13 +38,25 @@ enum Ping {
 }
 
 impl Timers {
+    pub(super) const NEW: Self = Self {
+        keep_alive_ms: 0,
+        sent: Instant::from_millis(0),
+        received: Instant::from_millis(0),
+        progress: Instant::from_millis(0),
+        now: Instant::from_millis(0),
+        pinged: Instant::from_millis(0),
+        ping: Ping::No,
+        writing: false,
+        blocked: false,
+    };
+
     pub(super) fn connect(&mut self, keep_alive_s: u16, now: Instant) {
-        *self = Self {
-            sent: now,
-            received: now,
-            progress: now,
-            ..Self::default()
-        };
+        self.sent = now;
+        self.received = now;
+        self.progress = now;
+        self.ping = Ping::No;
+        self.writing = false;
+        self.blocked = false;
         self.set_keep_alive(keep_alive_s);
     }
 

@@ -57,6 +57,9 @@ pub struct Session<B, S> {
     core: Core,
     outbox: outbox::Outbox<B, S>,
     stream_ops: Option<stream::StreamOps<B, S>>,
+    /// Sends a message with a topic alias, if that is enabled.
+    #[cfg(feature = "v5")]
+    send_with_alias: Option<transmit::SendWithAlias<B, S>>,
     /// Stands for a slot that does not exist.
     nobody: Slot,
 }
@@ -72,9 +75,11 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         let mut session = Self {
             buffer,
             slots,
-            core: Core::new(options),
+            core: Core::NEW,
             outbox: outbox::Outbox::WAIT,
             stream_ops: None,
+            #[cfg(feature = "v5")]
+            send_with_alias: None,
             nobody: Slot::FREE,
         };
         session.set_options(options)?;
@@ -145,7 +150,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// Whether nothing is queued or in flight in either direction.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.core.first == self.core.used
+        self.core.is_empty()
     }
 
     /// Which link this is: counts [`connect`](Self::connect).
@@ -241,6 +246,9 @@ struct Core {
     v5: handshake::V5State,
 }
 
+/// The first slot is for the SUBSCRIBE of the options: it is sent before all others.
+const FIRST_SLOT: u16 = 1;
+
 /// Where the connection stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
@@ -259,41 +267,40 @@ enum Phase {
 }
 
 impl Core {
-    fn new(options: &Options<'_>) -> Self {
-        Self {
-            settings: Settings::of(options),
-            counters: Counters::default(),
-            timers: keep_alive::Timers::default(),
-            stream: None,
-            base: 0,
-            connect_len: 0,
-            tail: 0,
-            used: 0,
-            first: 0,
-            next: 0,
-            partial_sent: 0,
-            partial: 0,
-            epoch: 0,
-            last_id: 0,
-            free_ids: 0,
-            in_flight: 0,
-            quota: 0,
-            requests: 0,
-            inbound: 0,
-            subscribe_id: 0,
-            subscribe_filters: 0,
-            phase: Phase::Idle,
-            leave_code: ReasonCode::SUCCESS,
-            output: false,
-            session_known: false,
-            clean_session: true,
-            was_connected: false,
-            large_ignored: false,
-            large_id: 0,
-            #[cfg(feature = "v5")]
-            v5: handshake::V5State::default(),
-        }
-    }
+    /// As a constant it is copied as a whole; made field by field it would link `memset`.
+    const NEW: Self = Self {
+        phase: Phase::Idle,
+        leave_code: ReasonCode::SUCCESS,
+        output: false,
+        session_known: false,
+        clean_session: true,
+        was_connected: false,
+        large_ignored: false,
+        large_id: 0,
+        subscribe_filters: 0,
+        base: 0,
+        connect_len: 0,
+        tail: 0,
+        partial_sent: 0,
+        used: FIRST_SLOT,
+        first: FIRST_SLOT,
+        next: FIRST_SLOT,
+        partial: 0,
+        epoch: 0,
+        last_id: 0,
+        free_ids: 0,
+        in_flight: 0,
+        quota: 0,
+        requests: 0,
+        inbound: 0,
+        subscribe_id: 0,
+        timers: keep_alive::Timers::NEW,
+        settings: Settings::NEW,
+        counters: Counters::NEW,
+        stream: None,
+        #[cfg(feature = "v5")]
+        v5: handshake::V5State::NEW,
+    };
 
     fn version(&self) -> Version {
         self.settings.version
@@ -331,6 +338,11 @@ impl Core {
             _ => {}
         }
         self.output = true;
+    }
+
+    /// Whether no slot is in use.
+    fn is_empty(&self) -> bool {
+        self.first == self.used
     }
 
     /// Room was made, or an outcome became known.

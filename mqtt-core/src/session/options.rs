@@ -183,10 +183,12 @@ pub struct V5Options<'a> {
     #[cfg(feature = "v5")]
     pub session_expiry_s: u32,
     /// Topic aliases the server may use. Default: 0. Their topics are kept in the receive buffer.
+    ///
+    /// Of effect only after `enable_topic_aliases` of the client, or of session and receive buffer.
     #[cfg(feature = "v5")]
     pub topic_alias_maximum: u16,
     /// Bytes of the transmit buffer in which topics are remembered, so that the session can send an alias instead;
-    /// 0 (the default) for none. Each topic takes its length and 2.
+    /// 0 (the default) for none. Each topic takes its length and 2. Of effect only after `enable_topic_aliases`.
     #[cfg(feature = "v5")]
     pub topic_alias_memory: u16,
     /// The server may send reason strings and user properties with anything. Default: true.
@@ -294,14 +296,20 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    pub(super) fn of(options: &Options<'_>) -> Self {
+    pub(super) const NEW: Self = Self::of(&Options::new(""));
+
+    pub(super) const fn of(options: &Options<'_>) -> Self {
         Self {
             version: options.version,
             redeliver_exactly_once: options.redeliver_exactly_once,
             always_resubscribe: options.always_resubscribe,
-            poison_after: options.poison_after.min(15),
-            receive_maximum: options.receive_maximum.max(1),
-            max_in_flight: options.max_in_flight.max(1),
+            poison_after: if options.poison_after < 15 {
+                options.poison_after
+            } else {
+                15
+            },
+            receive_maximum: at_least_one(options.receive_maximum),
+            max_in_flight: at_least_one(options.max_in_flight),
             connack_timeout_ms: comparable(options.connack_timeout_ms),
             ping_timeout_ms: comparable(options.ping_timeout_ms),
             ack_timeout_ms: comparable(options.ack_timeout_ms),
@@ -310,6 +318,10 @@ impl Settings {
 }
 
 /// The longest time that [`Instant`](crate::Instant) can compare, or less.
-fn comparable(ms: u32) -> u32 {
-    ms.min(u32::MAX / 2)
+const fn comparable(ms: u32) -> u32 {
+    if ms < u32::MAX / 2 { ms } else { u32::MAX / 2 }
+}
+
+const fn at_least_one(value: u16) -> u16 {
+    if value == 0 { 1 } else { value }
 }

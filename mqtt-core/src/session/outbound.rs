@@ -20,8 +20,8 @@ use super::{
     table::to_len,
 };
 
-/// Slots that are left free beside those for inbound messages: for CONNECT and SUBSCRIBE.
-pub(super) const HANDSHAKE_SLOTS: u16 = 2;
+/// Slots that are left free beside those for inbound messages: for CONNECT.
+pub(super) const HANDSHAKE_SLOTS: u16 = 1;
 
 impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// Queues a publication. Never waits.

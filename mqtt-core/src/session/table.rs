@@ -3,8 +3,8 @@
 //! ```text
 //! bytes: | CONNECT, SUBSCRIBE of the options | packets, oldest first |  room  |
 //!        0                                 base                    tail
-//! slots: | free | oldest .. newest | free |
-//!               first            used
+//! slots: | SUBSCRIBE | free | oldest .. newest | free |
+//!        0           1    first            used
 //! ```
 //!
 //! Freed slots and bytes are reclaimed by sliding the rest together, only when room is needed.
@@ -12,7 +12,7 @@
 use crate::bytes::move_down;
 
 use super::{
-    Session,
+    FIRST_SLOT, Session,
     outbound::HANDSHAKE_SLOTS,
     slot::{BYTES_MAX, Len, Slot, State},
 };
@@ -85,13 +85,10 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
 
     /// Takes note of what the server began, if that leaves the slots that the next connection needs.
     pub(super) fn push_inbound(&mut self, slot: Slot) -> bool {
-        // SUBSCRIBE has its slot until it is answered.
-        let subscribe = u16::from(self.core.subscribe_id != 0);
-        let keep = HANDSHAKE_SLOTS.wrapping_sub(subscribe);
-        if !self.has_free_slot(keep) {
+        if !self.has_free_slot(HANDSHAKE_SLOTS) {
             self.sweep();
         }
-        self.has_free_slot(keep) && self.push(slot, 0)
+        self.has_free_slot(HANDSHAKE_SLOTS) && self.push(slot, 0)
     }
 
     /// Whether `keep` slots are free beside one for a new packet.
@@ -108,10 +105,10 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         #[allow(clippy::cast_possible_truncation, reason = "at most `used`")]
         let first = self.core.first.wrapping_add(freed as u16);
         self.core.first = first;
-        if first == self.core.used {
-            self.core.first = 0;
-            self.core.used = 0;
-            self.core.next = 0;
+        if self.core.is_empty() {
+            self.core.first = FIRST_SLOT;
+            self.core.used = FIRST_SLOT;
+            self.core.next = FIRST_SLOT;
             self.core.tail = self.core.base;
         }
     }
@@ -120,9 +117,11 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     pub(super) fn sweep(&mut self) {
         let base = self.core.base;
         let mut tail = base;
-        let mut kept: u16 = 0;
-        let mut next = 0;
-        for index in usize::from(self.core.first)..usize::from(self.core.used) {
+        let mut kept = FIRST_SLOT;
+        let mut next = self.core.next.min(FIRST_SLOT);
+        // The first slot stays where it is.
+        let first = self.core.first.max(FIRST_SLOT);
+        for index in usize::from(first)..usize::from(self.core.used) {
             let slots = self.slots.as_mut();
             let Some((before, slot)) = slots.split_at_mut_checked(index) else {
                 break;
@@ -146,7 +145,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             }
         }
         self.core.tail = tail;
-        self.core.first = 0;
+        self.core.first = self.core.first.min(FIRST_SLOT);
         self.core.used = kept;
         self.core.next = next;
     }

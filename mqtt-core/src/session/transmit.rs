@@ -142,8 +142,8 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             }
             index = index.wrapping_add(1);
             // Sending may have emptied the table, and then it begins anew.
-            if all && self.core.used != 0 {
-                self.core.next = index;
+            if all {
+                self.core.next = index.min(self.core.used);
             }
         }
         true
@@ -167,7 +167,9 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             if self.is_obsolete(index, &slot, now) {
                 return true;
             }
-            if self.send_with_alias(index, &slot, out) {
+            if let Some(send_with_alias) = self.send_with_alias
+                && send_with_alias(self, index, &slot, out)
+            {
                 self.sent(index);
                 return true;
             }
@@ -230,6 +232,9 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     }
 }
 
+#[cfg(feature = "v5")]
+pub(super) type SendWithAlias<B, S> = fn(&mut Session<B, S>, usize, &Slot, &mut Writer<'_>) -> bool;
+
 /// What MQTT 5 decides at the moment of sending.
 #[cfg(feature = "v5")]
 mod v5 {
@@ -276,7 +281,7 @@ mod v5 {
             if !slot.is(marks::EXPIRES) || slot.is(marks::SENT) {
                 return false;
             }
-            let waited_s = now.since(slot.since) / 1000;
+            let waited_s = seconds(now.since(slot.since));
             let Some(interval) = expiry_interval(self.packet(index)) else {
                 return false;
             };
@@ -289,14 +294,16 @@ mod v5 {
             left == 0 && waited_s != 0
         }
 
+        /// Lets the session send topic aliases, as far as [`V5Options::topic_alias_memory`] and the server allow.
+        ///
+        /// [`V5Options::topic_alias_memory`]: crate::session::V5Options::topic_alias_memory
+        pub fn enable_topic_aliases(&mut self) {
+            self.send_with_alias = Some(Self::send_with_alias);
+        }
+
         /// Sends the packet with a topic alias, if there is memory for its topic and the output has room for all
         /// of it. The buffer keeps the full form: an alias does not outlive the link [MQTT-3.3.2-7].
-        pub(super) fn send_with_alias(
-            &mut self,
-            index: usize,
-            slot: &Slot,
-            out: &mut Writer<'_>,
-        ) -> bool {
+        fn send_with_alias(&mut self, index: usize, slot: &Slot, out: &mut Writer<'_>) -> bool {
             let longest = (slot.len as usize).saturating_add(ALIAS_LEN);
             if out.spare().len() < longest || self.check_packet_size(longest).is_err() {
                 return false;
@@ -338,6 +345,20 @@ mod v5 {
             v5.topics_filled = v5.topics_filled.saturating_add(to_len(writer.len()));
             Some((alias.saturating_add(1), false))
         }
+    }
+
+    /// Milliseconds as whole seconds. A division takes 400 bytes on thumbv6m.
+    fn seconds(millis: u32) -> u32 {
+        let mut rest = millis;
+        let mut seconds = 0;
+        for bit in (0..22).rev() {
+            let step = 1000_u32 << bit;
+            if rest >= step {
+                rest = rest.wrapping_sub(step);
+                seconds |= 1 << bit;
+            }
+        }
+        seconds
     }
 
     /// Where the four bytes of the Message Expiry Interval lie in an encoded PUBLISH.

@@ -48,27 +48,25 @@ pub(in crate::session) struct V5State {
     force_clean: bool,
 }
 
-impl Default for V5State {
-    fn default() -> Self {
-        Self {
-            maximum_qos: QoS::ExactlyOnce,
-            retain_available: true,
-            wildcards_available: true,
-            subscription_identifiers_available: true,
-            shared_available: true,
-            maximum_packet_size: 0,
-            topic_alias_maximum: 0,
-            connect_at: 0,
-            subscribe_at: 0,
-            subscribe_end: 0,
-            assigned_at: 0,
-            topics: 0,
-            topics_filled: 0,
-            topics_end: 0,
-            assigned_len: 0,
-            force_clean: false,
-        }
-    }
+impl V5State {
+    pub(in crate::session) const NEW: Self = Self {
+        maximum_qos: QoS::ExactlyOnce,
+        retain_available: true,
+        wildcards_available: true,
+        subscription_identifiers_available: true,
+        shared_available: true,
+        maximum_packet_size: 0,
+        topic_alias_maximum: 0,
+        connect_at: 0,
+        subscribe_at: 0,
+        subscribe_end: 0,
+        assigned_at: 0,
+        topics: 0,
+        topics_filled: 0,
+        topics_end: 0,
+        assigned_len: 0,
+        force_clean: false,
+    };
 }
 
 impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
@@ -80,6 +78,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         space: usize,
     ) -> Result<usize, EncodeError> {
         let version = options.version;
+        let aliases = self.send_with_alias.is_some();
         // On an empty buffer everything is laid out anew; later the identifier and the topics stay where they are.
         let fresh = self.core.base == 0;
         let old = &self.core.v5;
@@ -95,7 +94,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             .ok_or(EncodeError::NoRoom)?;
         let mut writer = Writer::new(room);
         if version.is_v5() {
-            write_properties(options, &mut writer)?;
+            write_properties(options, aliases, &mut writer)?;
         }
         let connect_at = writer.len();
         let (properties, room) = room
@@ -139,7 +138,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             topics_end: to_len(layout.2),
             assigned_len: v5.assigned_len,
             force_clean: v5.force_clean,
-            ..V5State::default()
+            ..V5State::NEW
         };
         Ok(layout.2)
     }
@@ -334,7 +333,11 @@ fn write_data(
 }
 
 /// The properties of CONNECT (MQTT 5 §3.1.2.11), without their length. Those at their default are left out.
-fn write_properties(options: &Options<'_>, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+fn write_properties(
+    options: &Options<'_>,
+    aliases: bool,
+    writer: &mut Writer<'_>,
+) -> Result<(), EncodeError> {
     let v5 = &options.v5;
     if v5.session_expiry_s != 0 {
         writer.u8(0x11)?;
@@ -346,7 +349,7 @@ fn write_properties(options: &Options<'_>, writer: &mut Writer<'_>) -> Result<()
         writer.u8(0x27)?;
         writer.u32(options.maximum_packet_size)?;
     }
-    if v5.topic_alias_maximum != 0 {
+    if v5.topic_alias_maximum != 0 && aliases {
         writer.u8(0x22)?;
         writer.u16(v5.topic_alias_maximum)?;
     }

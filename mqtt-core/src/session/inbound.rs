@@ -144,7 +144,9 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
 
     /// The QoS 2 message of the server's that is between PUBLISH and PUBCOMP under this identifier.
     fn open_exchange(&mut self, id: PacketIdentifier) -> Option<usize> {
-        let index = self.find(id.get(), states::INBOUND)?;
+        // `UNKNOWN_PUBREL` has an identifier of ours.
+        let theirs = states::INBOUND & !State::UNKNOWN_PUBREL.bit();
+        let index = self.find(id.get(), theirs)?;
         (self.slot(index).kind == Kind::EXACTLY_ONCE).then_some(index)
     }
 

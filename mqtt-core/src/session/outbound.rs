@@ -256,7 +256,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     ) -> Result<(), SessionError> {
         let Some(index) = self.find(id.get(), states::OUTBOUND & !State::DONE.bit()) else {
             if packet_type == PacketType::PubRec && !code.is_error() {
-                return self.answer_unknown(id, State::PUBREL);
+                return self.answer_unknown(id, State::UNKNOWN_PUBREL);
             }
             return Ok(());
         };

@@ -101,6 +101,8 @@ impl State {
     pub(super) const ACK: Self = Self(12);
     /// PUBREL has come, PUBCOMP waits to be sent.
     pub(super) const PUBCOMP: Self = Self(13);
+    /// PUBREC has come for an identifier that is not in use, PUBREL waits to be sent.
+    pub(super) const UNKNOWN_PUBREL: Self = Self(14);
 
     pub(super) const fn bit(self) -> u16 {
         1 << self.0
@@ -116,8 +118,11 @@ pub(super) mod states {
     use super::State;
 
     /// Begun by the server.
-    pub(in crate::session) const INBOUND: u16 =
-        State::AWAIT_PUBREL.bit() | State::HELD.bit() | State::ACK.bit() | State::PUBCOMP.bit();
+    pub(in crate::session) const INBOUND: u16 = State::AWAIT_PUBREL.bit()
+        | State::HELD.bit()
+        | State::ACK.bit()
+        | State::PUBCOMP.bit()
+        | State::UNKNOWN_PUBREL.bit();
     /// Begun by us, the identifier is in use.
     pub(in crate::session) const OUTBOUND: u16 = !INBOUND & !State::FREE.bit();
     /// The server owes an answer to PUBLISH, or counts the message against the quota (MQTT 5 §4.9).
@@ -130,7 +135,7 @@ pub(super) mod states {
         IN_FLIGHT | State::AWAIT_SUBACK.bit() | State::AWAIT_UNSUBACK.bit();
     /// An acknowledgement of ours waits to be sent.
     pub(in crate::session) const ACKS: u16 =
-        State::PUBREL.bit() | State::ACK.bit() | State::PUBCOMP.bit();
+        State::PUBREL.bit() | State::ACK.bit() | State::PUBCOMP.bit() | State::UNKNOWN_PUBREL.bit();
 }
 
 /// What kind of exchange it is: a message by its QoS, or a request.

@@ -79,7 +79,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         let unknown = slot.is(marks::UNKNOWN);
         let mut code = ReasonCode::new(slot.code);
         let (packet_type, mut next) = match slot.state {
-            State::PUBREL => (PacketType::PubRel, State::AWAIT_PUBCOMP),
+            State::PUBREL | State::UNKNOWN_PUBREL => (PacketType::PubRel, State::AWAIT_PUBCOMP),
             State::PUBCOMP => (PacketType::PubComp, State::FREE),
             _ if slot.kind == Kind::EXACTLY_ONCE => (PacketType::PubRec, State::AWAIT_PUBREL),
             _ => (PacketType::PubAck, State::FREE),

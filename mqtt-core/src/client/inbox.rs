@@ -301,7 +301,8 @@ impl<K: Kind> Received<'_, K> {
 
     /// The next piece of the payload of a message that is not whole, `None` after the last one.
     ///
-    /// A whole message gives nothing here. Dropping the future loses nothing; dropping the message skips the rest.
+    /// A whole message gives nothing here. Dropping the future loses nothing, but topic and properties are empty until
+    /// the next piece has come: the buffer is being received into. Dropping the message skips the rest.
     ///
     /// # Errors
     ///

@@ -439,8 +439,8 @@ impl<K: Kind> Inner<K> {
             return Ok((Some(self.now.plus(GOODBYE_MS)), self.ending));
         }
         self.session.tick(self.now)?;
-        self.notify();
         self.armed = self.session.next_deadline();
+        self.notify();
         Ok((self.armed, None))
     }
 

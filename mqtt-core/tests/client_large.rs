@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, future::poll_fn, pin::pin, rc::Rc, task::Poll};
 
 use embedded_io_async::{ErrorKind, ErrorType, Read};
 use mqtt_core::{
@@ -192,11 +192,11 @@ fn the_rest_of_a_large_message_is_thrown_away_when_its_guard_is_dropped() {
             if waiting {
                 // Takes all there is, and drops the future that waits for more.
                 loop {
-                    let mut chunk = std::pin::pin!(message.chunk());
-                    let mut open = std::pin::pin!(wait.wait());
-                    let more = std::future::poll_fn(|cx| {
+                    let mut chunk = pin!(message.chunk());
+                    let mut open = pin!(wait.wait());
+                    let more = poll_fn(|cx| {
                         if open.as_mut().poll(cx).is_ready() {
-                            return std::task::Poll::Ready(false);
+                            return Poll::Ready(false);
                         }
                         let chunk = chunk.as_mut().poll(cx);
                         chunk.map(|chunk| chunk.unwrap().is_some())
@@ -285,9 +285,9 @@ fn a_dropped_chunk_loses_nothing() {
         loop {
             // Each future is polled once, and dropped if it was pending.
             let mut chunk = Box::pin(message.chunk());
-            let polled = std::future::poll_fn(|cx| match chunk.as_mut().poll(cx) {
-                std::task::Poll::Pending => std::task::Poll::Ready(None),
-                std::task::Poll::Ready(chunk) => std::task::Poll::Ready(Some(chunk.unwrap())),
+            let polled = poll_fn(|cx| match chunk.as_mut().poll(cx) {
+                Poll::Pending => Poll::Ready(None),
+                Poll::Ready(chunk) => Poll::Ready(Some(chunk.unwrap())),
             });
             match polled.await {
                 Some(Some(chunk)) => log.add(chunk),
@@ -801,4 +801,36 @@ fn a_stream_is_refused_for_what_any_publication_is_refused() {
         Err(StreamError::Publish(PublishError::Full))
     );
     drop(message);
+}
+
+#[test]
+fn a_chunk_of_an_earlier_link_is_an_error_also_when_the_next_link_is_in_use() {
+    let (mut world, mut inbox, link) = World::connected(streaming());
+    let gate = Gate::default();
+    let wait = gate.clone();
+    let packet = publish(Q1, 7, "big", bytes(400));
+    // No more than the buffer takes at once, so that the pump waits for more.
+    link.sends(&packet[..60]);
+    let read = world.spawn("reader", async move {
+        let mut message = inbox.next().await.unwrap();
+        // Until the pump has the buffer; the future that waits for more is dropped.
+        let mut more = true;
+        while more {
+            let mut chunk = pin!(message.chunk());
+            more = poll_fn(|cx| Poll::Ready(chunk.as_mut().poll(cx).is_ready())).await;
+        }
+        wait.wait().await;
+        let end = message.chunk().await.map(|chunk| chunk.is_some());
+        drop(message);
+        let next = inbox.next().await.unwrap();
+        (end, next.topic().as_str().to_owned())
+    });
+    world.run();
+    link.hangs_up();
+    let link = world.reconnect(true);
+    link.sends(publish(Q1, 7, "small", "x"));
+    world.run();
+    gate.open();
+    world.expect(&link, &["PUBACK 7"]);
+    assert_eq!(read.take(), (Err(LinkEnd::PeerClosed), "small".into()));
 }

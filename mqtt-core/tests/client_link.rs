@@ -10,7 +10,7 @@ use mqtt_core::{
     Message, QoS, Version,
     client::{ConnectError, LinkEnd, LinkState},
     codec::{ReasonCode, Subscription, TopicFilter},
-    session::{ProtocolError, PublishError, Reconnect, SessionError},
+    session::{DeliveryError, ProtocolError, PublishError, Reconnect, SessionError},
 };
 use support::{
     Client, Config, Link, Plan, Profile, World, clock,
@@ -850,6 +850,62 @@ fn a_link_can_be_cut_at_every_byte_in_both_directions_and_nothing_is_lost() {
 #[test]
 fn a_link_of_mqtt_5_can_be_cut_at_every_byte_in_both_directions_and_nothing_is_lost() {
     cut_at_every_byte(Version::V5);
+}
+
+#[test]
+fn a_message_on_which_the_server_closes_again_and_again_is_set_aside() {
+    let config = Config::new().options(|o| {
+        o.reconnect = pauses(10);
+        o.poison_after = 3;
+    });
+    let (mut world, _inbox, mut link) = World::connected(config);
+    let publish = |payload| {
+        let message = Message::new("t", payload).at_least_once();
+        world.client.try_publish(&message).unwrap()
+    };
+    let mut poison = publish(b"1");
+    let mut other = publish(b"2");
+    for _ in 0..3 {
+        world.expect(&link, &["PUBLISH q1 #1 t=1", "PUBLISH q1 #2 t=2"]);
+        link.hangs_up();
+        link = world.reconnect(false);
+    }
+    assert_eq!(poison.try_acknowledged(), Some(Err(DeliveryError::Poison)));
+    world.expect(&link, &["PUBLISH q1 #2 t=2"]);
+    link.sends(puback(link.id(2)));
+    world.run();
+    assert_eq!(other.try_acknowledged(), Some(Ok(ReasonCode::SUCCESS)));
+}
+
+#[test]
+fn a_message_that_is_held_keeps_the_next_link_waiting() {
+    let config = Config::new().options(|o| {
+        o.clean_session = false;
+        o.reconnect = pauses(10);
+    });
+    let (mut world, mut inbox, link) = World::connected(config);
+    link.sends(publish(Q1, 7, "in", "x"));
+    world.run();
+    let message = inbox.try_next().unwrap();
+    // Nobody reads; it is the next write that finds out.
+    link.breaks(ErrorKind::ConnectionReset);
+    let publication = Message::new("t", b"").at_least_once();
+    drop(world.client.try_publish(&publication).unwrap());
+    world.advance(100_000);
+    assert_eq!(world.client.state(), LinkState::Connecting);
+    assert_eq!(message.payload(), b"x");
+    assert_eq!(world.attempts().len(), 1);
+    drop(message);
+    world.run();
+    assert_eq!(world.attempts().len(), 2);
+    let link = world.link();
+    world.expect(&link, &["CONNECT dev"]);
+    link.sends(CONNACK_PRESENT);
+    // It was not acknowledged in time, and its token is of no use on another link.
+    link.sends(publish(Q1, 7, "in", "x"));
+    world.expect(&link, &["PUBLISH dup q1 #1 t="]);
+    drop(inbox.try_next().expect("the repetition"));
+    world.expect(&link, &["PUBACK 7"]);
 }
 
 #[test]

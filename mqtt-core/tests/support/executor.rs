@@ -1,7 +1,7 @@
 //! Tasks that are polled when they were woken, in the order in which they were spawned, by one thread.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     fmt::Debug,
     pin::Pin,
     rc::Rc,
@@ -17,6 +17,28 @@ pub struct Executor {
     tasks: Vec<Task>,
     /// Poll the youngest task first.
     pub backwards: bool,
+    /// Poll in an order drawn by lot.
+    pub lot: Option<Lot>,
+}
+
+/// Numbers that look drawn by lot and depend on nothing but the seed.
+#[derive(Clone)]
+pub struct Lot(Rc<Cell<u32>>);
+
+impl Lot {
+    pub fn new(seed: u32) -> Self {
+        Self(Rc::new(Cell::new(seed.wrapping_mul(0x9e37_79b9) | 1)))
+    }
+
+    /// A number below `end`.
+    pub fn below(&self, end: u32) -> u32 {
+        let mut x = self.0.get();
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        self.0.set(x);
+        (x >> 8) % end
+    }
 }
 
 struct Task {
@@ -62,6 +84,10 @@ impl<T> Outcome<T> {
     pub fn take(&self) -> T {
         let value = self.value.borrow_mut().take();
         value.unwrap_or_else(|| panic!("task {:?} has not finished", self.name))
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.name
     }
 
     pub fn index(&self) -> usize {
@@ -113,6 +139,9 @@ impl Executor {
         let mut order: Vec<usize> = (0..self.tasks.len()).collect();
         if self.backwards {
             order.reverse();
+        }
+        if let Some(lot) = &self.lot {
+            order.sort_by_cached_key(|_| lot.below(1000));
         }
         let mut any = false;
         for index in order {

@@ -77,6 +77,22 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         id: u16,
         space: usize,
     ) -> Result<usize, EncodeError> {
+        let written = self.write_front(options, id, space);
+        if written != Err(EncodeError::NoRoom) || !self.core.is_empty() {
+            return written;
+        }
+        // It has grown, and nothing lies behind it: lay it out anew, without the assigned identifier.
+        self.core.base = 0;
+        self.core.v5.assigned_len = 0;
+        self.write_front(options, id, space)
+    }
+
+    fn write_front(
+        &mut self,
+        options: &Options<'_>,
+        id: u16,
+        space: usize,
+    ) -> Result<usize, EncodeError> {
         let version = options.version;
         let aliases = self.send_with_alias.is_some();
         // On an empty buffer everything is laid out anew; later the identifier and the topics stay where they are.

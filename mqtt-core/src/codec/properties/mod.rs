@@ -73,15 +73,18 @@ impl<'a> Properties<'a> {
     /// No properties.
     pub const NONE: Self = Self {
         #[cfg(feature = "v5")]
-        source: Source::Listed(&[]),
+        source: Source::NONE,
         #[cfg(not(feature = "v5"))]
         source: PhantomData,
     };
 
     /// Whether there are none.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.raw().next().is_none()
+    pub const fn is_empty(&self) -> bool {
+        #[cfg(feature = "v5")]
+        return self.source.is_empty();
+        #[cfg(not(feature = "v5"))]
+        true
     }
 
     /// Session Expiry Interval in seconds; `u32::MAX` means never.
@@ -250,21 +253,12 @@ impl<'a> Properties<'a> {
         UserProperties(self.raw())
     }
 
-    fn integer(self, id: u8) -> Option<u32> {
-        self.find(id).map(|raw| raw.integer)
-    }
-
     fn two_byte_integer(self, id: u8) -> Option<u16> {
         self.integer(id).and_then(|value| u16::try_from(value).ok())
     }
 
     fn boolean(self, id: u8) -> Option<bool> {
         self.integer(id).map(|value| value != 0)
-    }
-
-    /// String or data as bytes, by identifier: unlike the getters, no UTF-8 check is linked for it.
-    pub(crate) fn data(self, id: u8) -> Option<&'a [u8]> {
-        self.find(id).map(|raw| raw.bytes)
     }
 
     fn text(self, id: u8) -> Option<&'a str> {
@@ -278,7 +272,7 @@ impl<'a> Properties<'a> {
     #[must_use]
     pub const fn from(properties: &'a [Property<'a>]) -> Self {
         Self {
-            source: Source::Listed(properties),
+            source: Source::Listed(properties, &property::LIST_OPS),
         }
     }
 
@@ -338,15 +332,20 @@ impl<'a> Properties<'a> {
 
     /// Whether there is an authentication method, asked without making a string of it.
     pub(crate) fn has_authentication_method(&self) -> bool {
-        self.find(0x15).is_some()
+        self.source.has(0x15)
     }
 
     fn topic(self, id: u8) -> Option<TopicName<'a>> {
         self.data(id).map(TopicName::from_checked)
     }
 
-    fn find(self, id: u8) -> Option<Raw<'a>> {
-        self.raw().find(|raw| raw.id == id)
+    fn integer(self, id: u8) -> Option<u32> {
+        self.source.integer(id)
+    }
+
+    /// String or data as bytes, by identifier: unlike the getters, no UTF-8 check is linked for it.
+    pub(crate) fn data(self, id: u8) -> Option<&'a [u8]> {
+        self.source.data(id)
     }
 
     fn raw(self) -> raw::Iter<'a> {
@@ -387,7 +386,11 @@ impl<'a> Properties<'a> {
         None
     }
 
-    const fn find(self, _: u8) -> Option<Raw<'a>> {
+    const fn integer(self, _: u8) -> Option<u32> {
+        None
+    }
+
+    pub(crate) const fn data(self, _: u8) -> Option<&'a [u8]> {
         None
     }
 
@@ -448,7 +451,7 @@ impl<'a> Iterator for UserProperties<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         #[cfg(feature = "v5")]
-        let raw = self.0.find(|raw| raw.id == 0x26)?;
+        let raw = self.0.next_of(0x26)?;
         #[cfg(not(feature = "v5"))]
         let raw = self.0.next()?;
         Some((text::as_str(raw.bytes), text::as_str(raw.value)))
@@ -470,7 +473,7 @@ impl Iterator for SubscriptionIdentifiers<'_> {
 
     fn next(&mut self) -> Option<u32> {
         #[cfg(feature = "v5")]
-        let raw = self.0.find(|raw| raw.id == 0x0b)?;
+        let raw = self.0.next_of(0x0b)?;
         #[cfg(not(feature = "v5"))]
         let raw = self.0.next()?;
         Some(raw.integer)

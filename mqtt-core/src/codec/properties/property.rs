@@ -1,7 +1,7 @@
 use core::num::{NonZeroU16, NonZeroU32};
 
 use super::Raw;
-use crate::codec::{QoS, TopicName, text};
+use crate::codec::{EncodeError, QoS, TopicName, Writer, text};
 
 /// One property of an MQTT 5 packet (MQTT 5 §2.2.2.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -176,4 +176,39 @@ impl<'a> Property<'a> {
             _ => return None,
         })
     }
+}
+
+/// What is done with the properties of a user.
+pub(super) struct ListOps {
+    /// Drops all properties before the next with that identifier, and takes that one.
+    pub(super) find: for<'a> fn(&mut &'a [Property<'a>], u8) -> Option<Raw<'a>>,
+    pub(super) encoded_len: fn(&[Property<'_>]) -> usize,
+    pub(super) write: fn(&[Property<'_>], &mut Writer<'_>) -> Result<(), EncodeError>,
+}
+
+pub(super) static LIST_OPS: ListOps = ListOps {
+    find,
+    encoded_len,
+    write,
+};
+
+fn find<'a>(list: &mut &'a [Property<'a>], id: u8) -> Option<Raw<'a>> {
+    while let Some((first, rest)) = list.split_first() {
+        *list = rest;
+        if first.identifier() == id {
+            return Some(first.to_raw());
+        }
+    }
+    None
+}
+
+fn encoded_len(list: &[Property<'_>]) -> usize {
+    list.iter().fold(0, |len, property| {
+        len.saturating_add(property.to_raw().encoded_len())
+    })
+}
+
+fn write(list: &[Property<'_>], writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+    list.iter()
+        .try_for_each(|property| property.to_raw().write(writer))
 }

@@ -1,6 +1,7 @@
 //! Properties on the wire. All 27 are handled by their kind of value, from one table; names come in with
 //! [`Property`] only.
 
+use super::property::ListOps;
 use super::{Place, Property, Raw};
 use crate::codec::fixed_header::variable_byte_integer_len;
 use crate::codec::text::{self, Text};
@@ -9,14 +10,51 @@ use crate::codec::{DecodeError, EncodeError, Reader, Writer};
 /// Where properties come from.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
-    Listed(&'a [Property<'a>]),
+    /// A list of the user, and what can be done with it. The functions are named only where such a list is
+    /// made, so that a program which makes none does not link them.
+    Listed(&'a [Property<'a>], &'static ListOps),
     /// Bytes that [`read`] found legal.
     Received(&'a [u8]),
 }
 
+impl<'a> Source<'a> {
+    pub(super) const NONE: Self = Self::Received(&[]);
+
+    pub(super) const fn is_empty(self) -> bool {
+        match self {
+            Self::Listed(list, _) => list.is_empty(),
+            Self::Received(bytes) => bytes.is_empty(),
+        }
+    }
+
+    /// The value of the first property `id`, which is a number of fixed length.
+    pub(super) fn integer(self, id: u8) -> Option<u32> {
+        match self {
+            Self::Listed(mut list, ops) => (ops.find)(&mut list, id).map(|raw| raw.integer),
+            Self::Received(mut bytes) => find(&mut bytes, id).map(integer),
+        }
+    }
+
+    /// The value of the first property `id`, which is a string or data.
+    pub(super) fn data(self, id: u8) -> Option<&'a [u8]> {
+        match self {
+            Self::Listed(mut list, ops) => (ops.find)(&mut list, id).map(|raw| raw.bytes),
+            Self::Received(mut bytes) => find(&mut bytes, id)?.get(2..),
+        }
+    }
+
+    /// Whether there is a property `id`.
+    pub(super) fn has(self, id: u8) -> bool {
+        match self {
+            Self::Listed(mut list, ops) => (ops.find)(&mut list, id).is_some(),
+            Self::Received(mut bytes) => find(&mut bytes, id).is_some(),
+        }
+    }
+}
+
 impl Default for Source<'_> {
     fn default() -> Self {
-        Self::Listed(&[])
+        Self::NONE
     }
 }
 
@@ -28,55 +66,43 @@ impl<'a> Iter<'a> {
     pub(super) const fn new(source: Source<'a>) -> Self {
         Self(source)
     }
+
+    /// Drops all properties before the next `id`, and takes that one.
+    pub(super) fn next_of(&mut self, id: u8) -> Option<Raw<'a>> {
+        match &mut self.0 {
+            Source::Listed(list, ops) => (ops.find)(list, id),
+            Source::Received(bytes) => find(bytes, id).map(|value| Raw::received(id, value)),
+        }
+    }
 }
 
 impl<'a> Iterator for Iter<'a> {
     type Item = Raw<'a>;
 
     fn next(&mut self) -> Option<Raw<'a>> {
-        match &mut self.0 {
-            Source::Listed(list) => {
-                let (first, rest) = list.split_first()?;
-                *list = rest;
-                Some(first.to_raw())
-            }
-            Source::Received(bytes) => {
-                let mut reader = Reader::new(bytes);
-                let raw = Raw::read(&mut reader).ok()?;
-                *bytes = reader.rest();
-                Some(raw)
-            }
-        }
+        let id = match self.0 {
+            Source::Listed(list, _) => list.first()?.identifier(),
+            Source::Received(bytes) => *bytes.first()?,
+        };
+        self.next_of(id)
     }
 }
 
 /// Where in received or encoded properties the value of the first property `id` begins.
 pub(crate) fn value_at(properties: &[u8], id: u8) -> Option<usize> {
-    let mut reader = Reader::new(properties);
-    loop {
-        let at = properties.len().checked_sub(reader.remaining())?;
-        if Raw::read(&mut reader).ok()?.id == id {
-            return at.checked_add(1);
-        }
-    }
+    let mut rest = properties;
+    let value = find(&mut rest, id)?;
+    properties
+        .len()
+        .checked_sub(rest.len())?
+        .checked_sub(value.len())
 }
 
 /// Takes a property section and checks all of it.
 pub(super) fn read<'a>(reader: &mut Reader<'a>, place: Place) -> Result<&'a [u8], DecodeError> {
     let len = reader.variable_byte_integer()?;
     let bytes = reader.bytes(len as usize)?;
-    let mut section = Reader::new(bytes);
-    let mut seen = Seen::default();
-    while !section.is_empty() {
-        let raw = Raw::read(&mut section)?;
-        raw.check(place)?;
-        if seen.twice(&raw, place) {
-            return Err(DecodeError::PropertyTwice);
-        }
-    }
-    if seen.data_without_method() {
-        return Err(DecodeError::AuthenticationMethod);
-    }
+    check(bytes, place)?;
     Ok(bytes)
 }
 
@@ -86,23 +112,21 @@ pub(super) fn write(
     writer: &mut Writer<'_>,
     place: Place,
 ) -> Result<(), EncodeError> {
-    let len = u32::try_from(encoded_len(source)).map_err(|_| EncodeError::TooLong)?;
-    writer.variable_byte_integer(len)?;
-    let mut seen = Seen::default();
-    for raw in Iter::new(source) {
-        raw.check(place).map_err(|error| match error {
-            DecodeError::PropertyNotAllowed => EncodeError::PropertyNotAllowed,
-            _ => EncodeError::InvalidValue,
-        })?;
-        if seen.twice(&raw, place) {
-            return Err(EncodeError::PropertyTwice);
-        }
-        raw.write(writer)?;
+    let len = encoded_len(source);
+    writer.variable_byte_integer(u32::try_from(len).map_err(|_| EncodeError::TooLong)?)?;
+    let mut section = Writer::new(writer.spare());
+    match source {
+        Source::Listed(list, ops) => (ops.write)(list, &mut section)?,
+        Source::Received(bytes) => section.bytes(bytes)?,
     }
-    if seen.data_without_method() {
-        return Err(EncodeError::InvalidValue);
-    }
-    Ok(())
+    // The rules are the reader's, applied to what was written.
+    let written = writer.spare().get(..len).unwrap_or_default();
+    check(written, place).map_err(|error| match error {
+        DecodeError::PropertyNotAllowed => EncodeError::PropertyNotAllowed,
+        DecodeError::PropertyTwice => EncodeError::PropertyTwice,
+        _ => EncodeError::InvalidValue,
+    })?;
+    writer.advance(len)
 }
 
 /// Length with the property length in front.
@@ -112,46 +136,157 @@ pub(super) fn section_len(source: Source<'_>) -> usize {
 }
 
 fn encoded_len(source: Source<'_>) -> usize {
-    if let Source::Received(bytes) = source {
-        return bytes.len();
+    match source {
+        Source::Listed(list, ops) => (ops.encoded_len)(list),
+        Source::Received(bytes) => bytes.len(),
     }
-    Iter::new(source).fold(0, |len, raw| len.saturating_add(raw.encoded_len()))
 }
 
-impl<'a> Raw<'a> {
-    /// Takes one property, without a look at its value.
-    fn read(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
-        // An identifier is a variable byte integer, but all that exist have one byte.
-        let id = reader.u8()?;
-        let shape = Shape::of(id).ok_or(DecodeError::UnknownProperty)?;
-        let mut raw = Self {
-            id,
-            ..Self::default()
-        };
-        raw.read_value(shape.kind(), reader)
-            .map_err(|error| match error {
-                DecodeError::Truncated => DecodeError::PropertyLength,
-                error => error,
-            })?;
-        Ok(raw)
+/// The rules for a whole section.
+fn check(section: &[u8], place: Place) -> Result<(), DecodeError> {
+    let mut walk = Walk::new(section);
+    while !walk.rest.is_empty() {
+        walk.step()?;
+        walk.check(place)?;
+    }
+    // MQTT 5 §3.1.2.11.10
+    if has(section, AUTHENTICATION_DATA) && !has(section, AUTHENTICATION_METHOD) {
+        return Err(DecodeError::AuthenticationMethod);
+    }
+    Ok(())
+}
+
+fn has(mut section: &[u8], id: u8) -> bool {
+    find(&mut section, id).is_some()
+}
+
+/// Drops all properties before the next `id`, takes that one, and gives its value as on the wire.
+fn find<'a>(section: &mut &'a [u8], id: u8) -> Option<&'a [u8]> {
+    let mut walk = Walk::new(section);
+    while walk.step().is_ok() {
+        if walk.id == id {
+            *section = walk.rest.rest();
+            return Some(walk.value);
+        }
+    }
+    None
+}
+
+/// A walk through a section, property by property.
+struct Walk<'a> {
+    rest: Reader<'a>,
+    id: u8,
+    shape: Shape,
+    /// As on the wire.
+    value: &'a [u8],
+}
+
+impl<'a> Walk<'a> {
+    const fn new(section: &'a [u8]) -> Self {
+        Self {
+            rest: Reader::new(section),
+            id: 0,
+            shape: NO,
+            value: section,
+        }
     }
 
-    fn read_value(&mut self, kind: Kind, reader: &mut Reader<'a>) -> Result<(), DecodeError> {
-        match kind {
-            Kind::Byte => self.integer = reader.u8()?.into(),
-            Kind::TwoByte => self.integer = reader.u16()?.into(),
-            Kind::FourByte => self.integer = reader.u32()?,
-            Kind::VariableByte => self.integer = reader.variable_byte_integer()?,
-            Kind::String | Kind::Binary => self.bytes = reader.binary()?,
-            Kind::Pair => {
-                self.bytes = reader.binary()?;
-                self.value = reader.binary()?;
+    /// Takes one property, without a look at its value.
+    fn step(&mut self) -> Result<(), DecodeError> {
+        // An identifier is a variable byte integer, but all that exist have one byte.
+        self.id = self.rest.u8()?;
+        self.shape = Shape::of(self.id).ok_or(DecodeError::UnknownProperty)?;
+        let value = self.rest.rest();
+        skip(self.shape.kind(), &mut self.rest).map_err(|error| match error {
+            DecodeError::Truncated => DecodeError::PropertyLength,
+            error => error,
+        })?;
+        let len = value.len().wrapping_sub(self.rest.remaining());
+        self.value = value.get(..len).unwrap_or_default();
+        Ok(())
+    }
+
+    /// Whether the property may stand there, only once, and with this value.
+    fn check(&self, place: Place) -> Result<(), DecodeError> {
+        if !self.shape.allows(place) {
+            return Err(DecodeError::PropertyNotAllowed);
+        }
+        let may_repeat = self.id == USER_PROPERTY
+            || self.id == SUBSCRIPTION_IDENTIFIER && place == Place::Publish;
+        if !may_repeat && has(self.rest.rest(), self.id) {
+            return Err(DecodeError::PropertyTwice);
+        }
+        match self.shape.kind() {
+            // Booleans, and the Maximum QoS, which may only be 0 or 1.
+            Kind::Byte if integer(self.value) > 1 => Err(DecodeError::PropertyValue),
+            Kind::String | Kind::Pair => self.check_text(),
+            _ if self.shape.is_never_zero() && self.value.iter().all(|byte| *byte == 0) => {
+                Err(match self.id {
+                    TOPIC_ALIAS => DecodeError::TopicAlias,
+                    _ => DecodeError::PropertyValue,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A response topic is a topic name [MQTT-3.3.2-14].
+    fn check_text(&self) -> Result<(), DecodeError> {
+        let mut strings = Reader::new(self.value);
+        let is_topic = self.id == RESPONSE_TOPIC;
+        while !strings.is_empty() {
+            let string = strings.binary()?;
+            match text::classify(string) {
+                Text::Invalid => return Err(DecodeError::String),
+                Text::Wildcard if is_topic => return Err(DecodeError::TopicWildcard),
+                _ if is_topic && string.is_empty() => return Err(DecodeError::TopicEmpty),
+                _ => {}
             }
         }
         Ok(())
     }
+}
 
-    fn write(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
+fn skip(kind: Kind, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+    match kind {
+        Kind::VariableByte => return reader.variable_byte_integer().map(|_| ()),
+        Kind::String | Kind::Binary => {}
+        Kind::Pair => {
+            reader.binary()?;
+        }
+        fixed => return reader.bytes(1usize.wrapping_shl(fixed as u32)).map(|_| ()),
+    }
+    reader.binary().map(|_| ())
+}
+
+/// A number of fixed length.
+fn integer(value: &[u8]) -> u32 {
+    value
+        .iter()
+        .fold(0, |integer, byte| integer << 8 | u32::from(*byte))
+}
+
+impl<'a> Raw<'a> {
+    fn received(id: u8, value: &'a [u8]) -> Self {
+        let mut reader = Reader::new(value);
+        let mut raw = Self {
+            id,
+            ..Self::default()
+        };
+        match Shape::of(id).map(Shape::kind) {
+            Some(Kind::VariableByte) => {
+                raw.integer = reader.variable_byte_integer().unwrap_or_default();
+            }
+            Some(Kind::String | Kind::Binary | Kind::Pair) => {
+                raw.bytes = reader.binary().unwrap_or_default();
+                raw.value = reader.binary().unwrap_or_default();
+            }
+            _ => raw.integer = integer(value),
+        }
+        raw
+    }
+
+    pub(super) fn write(&self, writer: &mut Writer<'_>) -> Result<(), EncodeError> {
         let Some(shape) = Shape::of(self.id) else {
             return Err(EncodeError::InvalidValue);
         };
@@ -170,7 +305,7 @@ impl<'a> Raw<'a> {
         }
     }
 
-    fn encoded_len(&self) -> usize {
+    pub(super) fn encoded_len(&self) -> usize {
         let value = match Shape::of(self.id).map(Shape::kind) {
             None => 0,
             Some(Kind::Byte) => 1,
@@ -184,97 +319,16 @@ impl<'a> Raw<'a> {
         };
         value.saturating_add(1)
     }
-
-    /// Whether the property may stand there, and with this value.
-    fn check(&self, place: Place) -> Result<(), DecodeError> {
-        let shape = Shape::of(self.id).ok_or(DecodeError::UnknownProperty)?;
-        if !shape.allows(place) {
-            return Err(DecodeError::PropertyNotAllowed);
-        }
-        match shape.kind() {
-            // Booleans, and the Maximum QoS, which may only be 0 or 1.
-            Kind::Byte if self.integer > 1 => return Err(DecodeError::PropertyValue),
-            Kind::String => check_text(self.bytes)?,
-            Kind::Pair => {
-                check_text(self.bytes)?;
-                check_text(self.value)?;
-            }
-            _ => {}
-        }
-        match self.id {
-            RESPONSE_TOPIC => check_topic(self.bytes),
-            TOPIC_ALIAS if self.integer == 0 => Err(DecodeError::TopicAlias),
-            SUBSCRIPTION_IDENTIFIER | RECEIVE_MAXIMUM | MAXIMUM_PACKET_SIZE
-                if self.integer == 0 =>
-            {
-                Err(DecodeError::PropertyValue)
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn check_text(bytes: &[u8]) -> Result<(), DecodeError> {
-    match text::classify(bytes) {
-        Text::Invalid => Err(DecodeError::String),
-        _ => Ok(()),
-    }
-}
-
-/// A response topic is a topic name [MQTT-3.3.2-14]; it was checked as a string before.
-fn check_topic(bytes: &[u8]) -> Result<(), DecodeError> {
-    if bytes.is_empty() {
-        return Err(DecodeError::TopicEmpty);
-    }
-    match text::classify(bytes) {
-        Text::Plain => Ok(()),
-        _ => Err(DecodeError::TopicWildcard),
-    }
 }
 
 const RESPONSE_TOPIC: u8 = 0x08;
 const SUBSCRIPTION_IDENTIFIER: u8 = 0x0b;
 const AUTHENTICATION_METHOD: u8 = 0x15;
 const AUTHENTICATION_DATA: u8 = 0x16;
-const RECEIVE_MAXIMUM: u8 = 0x21;
 const TOPIC_ALIAS: u8 = 0x23;
 const USER_PROPERTY: u8 = 0x26;
-const MAXIMUM_PACKET_SIZE: u8 = 0x27;
 
-/// Which properties came by already: a bit each, in two words because identifiers go up to 42.
-#[derive(Default)]
-struct Seen {
-    low: u32,
-    high: u32,
-}
-
-impl Seen {
-    /// Notes a property, and says if it came by before and must not come again.
-    fn twice(&mut self, raw: &Raw<'_>, place: Place) -> bool {
-        let bit = bit(raw.id);
-        let word = if raw.id < 32 {
-            &mut self.low
-        } else {
-            &mut self.high
-        };
-        let before = *word & bit != 0;
-        *word |= bit;
-        let may_repeat =
-            raw.id == USER_PROPERTY || raw.id == SUBSCRIPTION_IDENTIFIER && place == Place::Publish;
-        before && !may_repeat
-    }
-
-    /// MQTT 5 §3.1.2.11.10: authentication data needs a method.
-    const fn data_without_method(&self) -> bool {
-        self.low & bit(AUTHENTICATION_DATA) != 0 && self.low & bit(AUTHENTICATION_METHOD) == 0
-    }
-}
-
-const fn bit(id: u8) -> u32 {
-    1u32.wrapping_shl(id as u32)
-}
-
-/// How a value is written (MQTT 5 table 2-4).
+/// How a value is written (MQTT 5 table 2-4). The first three are the logarithm of their length.
 #[derive(Clone, Copy)]
 enum Kind {
     Byte,
@@ -286,7 +340,7 @@ enum Kind {
     Pair,
 }
 
-/// Kind in the upper bits, one bit per [`Place`] below.
+/// Kind in the upper bits, one bit per [`Place`] below, and between them whether zero is forbidden.
 #[derive(Clone, Copy)]
 struct Shape(u16);
 
@@ -311,6 +365,10 @@ impl Shape {
     const fn allows(self, place: Place) -> bool {
         self.0 & 1u16.wrapping_shl(place as u32) != 0
     }
+
+    const fn is_never_zero(self) -> bool {
+        self.0 & NEVER_ZERO != 0
+    }
 }
 
 const CONNECT: u16 = 1 << Place::Connect as u8;
@@ -322,6 +380,7 @@ const SUBSCRIBE: u16 = 1 << Place::Subscribe as u8;
 const DISCONNECT: u16 = 1 << Place::Disconnect as u8;
 const AUTH: u16 = 1 << Place::Auth as u8;
 const ALL: u16 = 0x1ff;
+const NEVER_ZERO: u16 = 1 << 11;
 
 const fn shape(kind: Kind, places: u16) -> Shape {
     Shape((kind as u16) << 12 | places)
@@ -342,7 +401,7 @@ const TABLE: [Shape; 0x2b] = [
     shape(Kind::String, PUBLISH | WILL), // 08 response topic
     shape(Kind::Binary, PUBLISH | WILL), // 09 correlation data
     NO,
-    shape(Kind::VariableByte, PUBLISH | SUBSCRIBE), // 0b subscription identifier
+    shape(Kind::VariableByte, PUBLISH | SUBSCRIBE | NEVER_ZERO), // 0b subscription identifier
     NO,
     NO,
     NO,
@@ -364,14 +423,14 @@ const TABLE: [Shape; 0x2b] = [
     NO,
     shape(Kind::String, CONNACK | ACK | DISCONNECT | AUTH), // 1f reason string
     NO,
-    shape(Kind::TwoByte, CONNECT | CONNACK), // 21 receive maximum
-    shape(Kind::TwoByte, CONNECT | CONNACK), // 22 topic alias maximum
-    shape(Kind::TwoByte, PUBLISH),           // 23 topic alias
-    shape(Kind::Byte, CONNACK),              // 24 maximum QoS
-    shape(Kind::Byte, CONNACK),              // 25 retain available
-    shape(Kind::Pair, ALL),                  // 26 user property
-    shape(Kind::FourByte, CONNECT | CONNACK), // 27 maximum packet size
-    shape(Kind::Byte, CONNACK),              // 28 wildcard subscription available
-    shape(Kind::Byte, CONNACK),              // 29 subscription identifier available
-    shape(Kind::Byte, CONNACK),              // 2a shared subscription available
+    shape(Kind::TwoByte, CONNECT | CONNACK | NEVER_ZERO), // 21 receive maximum
+    shape(Kind::TwoByte, CONNECT | CONNACK),              // 22 topic alias maximum
+    shape(Kind::TwoByte, PUBLISH | NEVER_ZERO),           // 23 topic alias
+    shape(Kind::Byte, CONNACK),                           // 24 maximum QoS
+    shape(Kind::Byte, CONNACK),                           // 25 retain available
+    shape(Kind::Pair, ALL),                               // 26 user property
+    shape(Kind::FourByte, CONNECT | CONNACK | NEVER_ZERO), // 27 maximum packet size
+    shape(Kind::Byte, CONNACK),                           // 28 wildcard subscription available
+    shape(Kind::Byte, CONNACK),                           // 29 subscription identifier available
+    shape(Kind::Byte, CONNACK),                           // 2a shared subscription available
 ];

@@ -122,6 +122,39 @@ fn what_the_buffer_held_before_does_not_matter() {
 }
 
 #[test]
+fn options_may_grow_while_nothing_is_queued() {
+    converse(
+        |_| {},
+        |trace| {
+            trace.is_connected();
+            trace.loses_link();
+            trace.options = trace.options.credentials("a user", b"and a password");
+            trace.options.subscriptions = common::SUBSCRIPTIONS;
+            let Packet::Connect(connect) = trace.connects() else {
+                panic!("CONNECT expected");
+            };
+            assert_eq!(connect.user_name, Some("a user"));
+            trace.is_accepted(false);
+            trace.sends_subscribe(common::FILTERS);
+            trace.publishes_and_sends(&Message::new("a", b"1").at_least_once());
+            // Now there is something behind CONNECT.
+            trace.session.link_lost(false);
+            let longer = trace
+                .options
+                .credentials("a longer user name", b"and a password");
+            let now = mqtt_core::Instant::default();
+            let refused = trace.session.connect(&longer, now);
+            if refused.is_err() {
+                assert_eq!(refused, Err(PublishError::Full));
+            }
+            trace.is_connected();
+            trace.sends_subscribe(common::FILTERS);
+            trace.sends_message(&Message::new("a", b"1").at_least_once());
+        },
+    );
+}
+
+#[test]
 fn nothing_but_connect_is_sent_before_connack() {
     converse(
         |_| {},

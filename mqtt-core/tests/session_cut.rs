@@ -57,8 +57,8 @@ struct World {
 }
 
 impl World {
-    fn new(setup: Setup) -> Self {
-        let mut session = new_session(&setup).unwrap();
+    fn new(setup: &Setup) -> Self {
+        let mut session = new_session(setup).unwrap();
         let publish = |(qos, payload): (QoS, &'static [u8])| {
             let message = Message::new("up", payload).qos(qos);
             session.publish(&message, true, NOW).unwrap()
@@ -72,7 +72,7 @@ impl World {
             pieces: None,
             tickets,
             outcomes: BTreeMap::new(),
-            setup,
+            setup: *setup,
         }
     }
 
@@ -191,7 +191,7 @@ fn every_cut(mut try_cut: impl FnMut(Cut) -> bool) {
 fn a_session_that_is_kept_loses_nothing_and_doubles_no_qos_2() {
     for version in VERSIONS {
         every_cut(|cut| {
-            let mut world = World::new(setup(*version));
+            let mut world = World::new(&setup(*version));
             let finished = world.link(cut);
             // Then every further link is cut at the same place, until one is cut no more.
             for _ in 0..2 {
@@ -224,7 +224,7 @@ fn a_session_that_is_kept_loses_nothing_and_doubles_no_qos_2() {
 fn messages_arrive_in_the_order_in_which_they_were_published() {
     for version in VERSIONS {
         every_cut(|cut| {
-            let mut world = World::new(setup(*version));
+            let mut world = World::new(&setup(*version));
             let finished = world.link(cut);
             world.breaks(true);
             world.link(Cut {
@@ -252,7 +252,7 @@ fn messages_arrive_in_the_order_in_which_they_were_published() {
 fn a_session_that_is_lost_doubles_no_qos_2_and_says_what_it_lost() {
     for version in VERSIONS {
         every_cut(|cut| {
-            let mut world = World::new(setup(*version));
+            let mut world = World::new(&setup(*version));
             let finished = world.link(cut);
             world.breaks(false);
             assert!(world.link(Cut {
@@ -286,7 +286,7 @@ fn a_session_that_is_lost_loses_no_qos_2_if_wished() {
         every_cut(|cut| {
             let mut setup = setup(*version);
             setup.options.redeliver_exactly_once = true;
-            let mut world = World::new(setup);
+            let mut world = World::new(&setup);
             let finished = world.link(cut);
             world.breaks(false);
             assert!(world.link(Cut {

@@ -397,7 +397,11 @@ fn original_order_survives_the_wrap_of_identifiers() {
 
 #[test]
 fn a_message_that_kills_the_link_is_set_aside() {
-    converse(keep_session, |trace| {
+    let set = |setup: &mut Setup| {
+        keep_session(setup);
+        setup.options.poison_after = 3;
+    };
+    converse(set, |trace| {
         trace.is_connected();
         let (poison, id) = trace.publishes_and_sends(&ONE);
         let (good, good_id) = trace.publishes_and_sends(&TWO);

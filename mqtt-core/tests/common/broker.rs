@@ -7,7 +7,9 @@ use mqtt_core::{
     codec::{FixedHeader, Packet, PacketIdentifier, QoS, Version},
 };
 
-use super::{connack, decode, puback, pubcomp, publish, pubrec, pubrel, suback};
+use super::{
+    PINGRESP, connack, decode, puback, pubcomp, publish, pubrec, pubrel, suback, unsuback,
+};
 
 /// A message of the server's on its way to the client.
 #[derive(Clone)]
@@ -123,6 +125,12 @@ impl Broker {
                 let codes: Vec<u8> = subscribe.filters.iter().map(|_| 0).collect();
                 self.output.extend(suback(self.version, id, &codes));
             }
+            Packet::Unsubscribe(unsubscribe) => {
+                let id = unsubscribe.packet_identifier.get();
+                let codes: Vec<u8> = unsubscribe.filters.iter().map(|_| 0).collect();
+                self.output.extend(unsuback(self.version, id, &codes));
+            }
+            Packet::PingReq => self.output.extend(PINGRESP),
             other => panic!("not expected from a client: {other:?}"),
         }
     }

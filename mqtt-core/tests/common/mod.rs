@@ -153,6 +153,17 @@ pub(crate) fn new_session_in(setup: &Setup, rubbish: u8) -> Result<TestSession, 
     Ok(session)
 }
 
+fn new_receive_buffer(setup: &Setup) -> ReceiveBuffer<Vec<u8>> {
+    #[cfg_attr(
+        not(feature = "v5"),
+        allow(unused_mut, reason = "aliases are of MQTT 5")
+    )]
+    let mut rx = ReceiveBuffer::new(vec![0; setup.rx]);
+    #[cfg(feature = "v5")]
+    rx.enable_topic_aliases();
+    rx
+}
+
 /// A session, its receive buffer and a clock.
 pub(crate) struct Trace {
     pub(crate) options: Options<'static>,
@@ -174,7 +185,7 @@ impl Trace {
         Self {
             options,
             session,
-            rx: ReceiveBuffer::new(vec![0; setup.rx]),
+            rx: new_receive_buffer(setup),
             way,
             now: Instant::from_millis(way.start_ms),
             sent: Vec::new(),

@@ -90,6 +90,7 @@ pub fn new<K: Kind>(shared: K::Pointer) -> (Client<K>, Inbox<K>, Runner<K>) {
 }
 
 /// The shared state, under the lock.
+#[allow(clippy::struct_excessive_bools, reason = "independent of each other")]
 struct Inner<K: Kind> {
     session: Session<K::Buffer, K::Slots>,
     /// Absent while the receive pump or the inbox has it.
@@ -99,6 +100,7 @@ struct Inner<K: Kind> {
     /// The message, or piece of one, that was found last in the receive buffer and that the inbox has not taken.
     ready: Option<Ready>,
     /// Pieces of a large message are thrown away; the token acknowledges it after the last.
+    #[allow(clippy::option_option, reason = "at QoS 0 there is no token")]
     discard: Option<Option<AckToken>>,
     /// The rest of a large message is to be thrown away, once the receive buffer is at hand.
     skip: bool,

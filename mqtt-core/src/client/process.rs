@@ -155,6 +155,7 @@ impl<K: Kind> Inner<K> {
     }
 
     /// Ends the link for an error that the session did not find itself.
+    #[cfg(feature = "v5")]
     pub(super) fn fail(&mut self, error: SessionError) {
         self.session.fail(error);
         self.end(LinkEnd::Session(error));

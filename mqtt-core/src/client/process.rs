@@ -2,7 +2,7 @@
 
 use crate::{
     receive::{ReceiveBuffer, Received},
-    session::{AckToken, Event, Oversize, SessionError},
+    session::{AckToken, Event, Oversize},
 };
 
 use super::{Inner, Kind, LinkEnd, LinkState, wake};
@@ -156,7 +156,7 @@ impl<K: Kind> Inner<K> {
 
     /// Ends the link for an error that the session did not find itself.
     #[cfg(feature = "v5")]
-    pub(super) fn fail(&mut self, error: SessionError) {
+    pub(super) fn fail(&mut self, error: crate::session::SessionError) {
         self.session.fail(error);
         self.end(LinkEnd::Session(error));
     }

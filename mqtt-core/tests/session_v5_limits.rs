@@ -206,6 +206,34 @@ fn limits_hold_for_what_was_queued_before_they_were_known() {
 }
 
 #[test]
+fn a_request_queued_before_the_limit_was_known_is_refused() {
+    converse_in(
+        V5,
+        |setup| setup.options.subscriptions = common::SUBSCRIPTIONS,
+        |trace| {
+            let subscribe =
+                trace.subscribes(&[("a filter of 30 bytes, or there", QoS::AtMostOnce)]);
+            let unsubscribe = trace.unsubscribes(&["a filter of 30 bytes, or there"]);
+            let short = trace.subscribes(&[("a", QoS::AtMostOnce)]);
+            trace.connects();
+            // The SUBSCRIBE of the options has 17 bytes.
+            trace.peer_sends(&accepted(&[maximum_packet_size(16)]));
+            trace.next_seen();
+            let id = trace.sends_subscribe(&[("a", QoS::AtMostOnce)]);
+            trace.is_silent();
+            let refused = DeliveryError::Rejected(ReasonCode::PACKET_TOO_LARGE);
+            trace.ends_as(subscribe, refused);
+            trace.ends_as(unsubscribe, refused);
+            assert_eq!(trace.session.counters().subscriptions_refused, 2);
+            let suback = common::suback(V5, id, &[0]);
+            trace.peer_sends(&suback);
+            assert_eq!(trace.codes(short, 1), Some(vec![0]));
+            assert!(trace.session.is_idle());
+        },
+    );
+}
+
+#[test]
 fn limits_hold_for_repetitions() {
     converse_in(V5, keep_session, |trace| {
         trace.is_connected();

@@ -160,14 +160,15 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             };
         }
         #[cfg(feature = "v5")]
-        let is_publish = slot.kind.is_publish();
+        let is_handshake = slot.kind.is_handshake();
         #[cfg(feature = "v5")]
-        if is_publish && self.core.partial == 0 {
+        if !is_handshake && self.core.partial == 0 {
             let slot = *self.slot(index);
             if self.is_obsolete(index, &slot, now) {
                 return true;
             }
             if let Some(send_with_alias) = self.send_with_alias
+                && slot.kind.is_publish()
                 && send_with_alias(self, index, &slot, out)
             {
                 self.sent(index);
@@ -249,10 +250,13 @@ mod v5 {
     const ALIAS_LEN: usize = 3 + 1 + 1;
 
     impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
-        /// Ends a message that may not be sent any more: expired, or above a limit that the server announced only
-        /// after it was accepted.
+        /// Ends a message or request that may not be sent any more: expired, or above a limit that the server
+        /// announced only after it was accepted.
         pub(super) fn is_obsolete(&mut self, index: usize, slot: &Slot, now: Instant) -> bool {
             if let Some(code) = self.limit_exceeded(index, slot) {
+                if slot.id == self.core.subscribe_id {
+                    self.refuse_subscriptions();
+                }
                 self.finish(index, failure::REJECTED, code.value());
                 return true;
             }
@@ -261,6 +265,13 @@ mod v5 {
                 return true;
             }
             false
+        }
+
+        /// The SUBSCRIBE of the options cannot be sent.
+        fn refuse_subscriptions(&mut self) {
+            self.core.subscribe_id = 0;
+            let refused = &mut self.core.counters.subscriptions_refused;
+            *refused = refused.saturating_add(self.core.subscribe_filters.into());
         }
 
         fn limit_exceeded(&mut self, index: usize, slot: &Slot) -> Option<ReasonCode> {

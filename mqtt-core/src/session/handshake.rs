@@ -26,10 +26,15 @@ use super::{
 pub(super) use v5::V5State;
 
 impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
-    /// Takes the options over and encodes CONNECT and SUBSCRIBE at the front of the buffer.
+    /// Takes the options over: CONNECT and SUBSCRIBE are kept at the front of the buffer from now on. While other
+    /// packets lie behind them, the space they had the first time must do.
     ///
-    /// While packets lie behind, the space they had the first time must do.
-    pub(super) fn set_options(&mut self, options: &Options<'_>) -> Result<(), PublishError> {
+    /// # Errors
+    ///
+    /// [`PublishError::TooLarge`] if CONNECT and SUBSCRIBE do not fit into the buffer, [`PublishError::Encode`] if the
+    /// options contradict each other; [`PublishError::Full`] if the options ask for another protocol version, or for
+    /// more space, while messages are queued.
+    pub fn configure(&mut self, options: &Options<'_>) -> Result<(), PublishError> {
         self.sweep();
         let is_empty = self.core.is_empty();
         if options.version != self.core.version() && !is_empty {
@@ -62,11 +67,10 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     ///
     /// # Errors
     ///
-    /// As [`Session::new`]; [`PublishError::Full`] if the options ask for another protocol version, or more reserved
-    /// bytes, while messages are queued.
+    /// As [`configure`](Self::configure).
     pub fn connect(&mut self, options: &Options<'_>, now: Instant) -> Result<(), PublishError> {
         self.link_lost(false);
-        self.set_options(options)?;
+        self.configure(options)?;
         let id = self.new_identifier();
         let state = &mut self.core;
         state.phase = Phase::Connecting;

@@ -64,15 +64,11 @@ pub struct Session<B, S> {
     nobody: Slot,
 }
 
-impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
-    /// A session without a link. Messages can be queued at once.
-    ///
-    /// # Errors
-    ///
-    /// [`PublishError::TooLarge`] if CONNECT and SUBSCRIBE do not fit into the buffer, [`PublishError::Encode`] if the options
-    /// contradict each other.
-    pub fn new(buffer: B, slots: S, options: &Options<'_>) -> Result<Self, PublishError> {
-        let mut session = Self {
+impl<B, S> Session<B, S> {
+    /// A session that knows no options yet, to be put into a static: [`configure`](Session::configure) comes next.
+    #[must_use]
+    pub const fn unconfigured(buffer: B, slots: S) -> Self {
+        Self {
             buffer,
             slots,
             core: Core::NEW,
@@ -81,8 +77,19 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             #[cfg(feature = "v5")]
             send_with_alias: None,
             nobody: Slot::FREE,
-        };
-        session.set_options(options)?;
+        }
+    }
+}
+
+impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
+    /// A session without a link. Messages can be queued at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`configure`](Self::configure).
+    pub fn new(buffer: B, slots: S, options: &Options<'_>) -> Result<Self, PublishError> {
+        let mut session = Self::unconfigured(buffer, slots);
+        session.configure(options)?;
         Ok(session)
     }
 
@@ -318,12 +325,14 @@ impl Core {
 
     /// The link must end; on MQTT 5 the server is told why, once it has accepted us.
     fn fail(&mut self, error: SessionError) {
-        let code = error.reason_code();
-        let speak = self.is_v5()
-            && code != ReasonCode::SUCCESS
-            && matches!(self.phase, Phase::Connected | Phase::Leaving);
-        self.leave_code = code;
-        self.phase = if speak { Phase::Failing } else { Phase::Closed };
+        let phase = self.phase;
+        self.phase = Phase::Closed;
+        if self.is_v5() && matches!(phase, Phase::Connected | Phase::Leaving) {
+            self.leave_code = error.reason_code();
+            if self.leave_code != ReasonCode::SUCCESS {
+                self.phase = Phase::Failing;
+            }
+        }
         self.output = true;
     }
 

@@ -90,7 +90,7 @@ impl<'a> Options<'a> {
             maximum_packet_size: 0,
             oversize: Oversize::Skip,
             redeliver_exactly_once: false,
-            poison_after: 3,
+            poison_after: 10,
             connack_timeout_ms: 30_000,
             ping_timeout_ms: 10_000,
             ack_timeout_ms: 120_000,

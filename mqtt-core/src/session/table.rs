@@ -78,7 +78,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             slot.len = to_len(len);
             self.core.tail = self.core.tail.wrapping_add(slot.len);
         }
-        *free = slot;
+        free.become_copy_of(&slot);
         self.core.used = self.core.used.wrapping_add(1);
         true
     }

@@ -3,7 +3,6 @@
 #![no_std]
 #![no_main]
 
-use core::mem::MaybeUninit;
 use core::ptr::addr_of_mut;
 
 use mqtt_core::codec::{Properties, ReasonCode};
@@ -21,16 +20,18 @@ fact!(SIZE_OF_BUFFERS, 3 * BUFFER_LEN);
 /// Eight messages in each direction, CONNECT and SUBSCRIBE.
 const SLOTS: usize = 8 + 8 + 2;
 
+static mut BYTES: [u8; BUFFER_LEN] = [0; BUFFER_LEN];
 static mut SLOT_TABLE: [Slot; SLOTS] = [Slot::FREE; SLOTS];
-static mut SESSION: MaybeUninit<Device> = MaybeUninit::uninit();
+// SAFETY: nothing else names these statics.
+static mut SESSION: Device = Session::unconfigured(
+    unsafe { &mut *addr_of_mut!(BYTES) },
+    unsafe { &mut *addr_of_mut!(SLOT_TABLE) },
+);
 
 #[unsafe(no_mangle)]
 extern "C" fn start() -> ! {
-    // SAFETY: runs once, and nothing else names these statics.
-    let (slots, place) = unsafe { (&mut *addr_of_mut!(SLOT_TABLE), &mut *addr_of_mut!(SESSION)) };
-    if let Ok(session) = Session::new(buffer!(), &mut slots[..], &OPTIONS) {
-        run(place.write(session));
-    }
+    // SAFETY: runs once, and nothing else names this static.
+    run(unsafe { &mut *addr_of_mut!(SESSION) });
     halt()
 }
 
@@ -40,6 +41,7 @@ fn run(session: &mut Device) -> Option<()> {
     let wire = buffer!();
     let mut rx = ReceiveBuffer::new(buffer!());
     rx.reset(&OPTIONS);
+    session.configure(&OPTIONS).ok()?;
     session.connect(&OPTIONS, now()).ok()?;
     session
         .subscribe(&SUBSCRIPTIONS, Properties::NONE, false)

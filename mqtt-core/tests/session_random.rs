@@ -6,7 +6,7 @@ mod common;
 use common::{IN_ONE_PIECE, Setup, TestSession, VERSIONS, new_session};
 use mqtt_core::{
     Instant, Message, QoS, ReceiveBuffer, Received,
-    codec::{FixedHeader, Packet, Properties, ReasonCode, Subscription, Version},
+    codec::{FixedHeader, Packet, Properties, Publish, ReasonCode, Subscription, Version},
     session::{AckToken, Event, OutboxPolicy, Oversize, Ticket},
 };
 use proptest::prelude::*;
@@ -22,6 +22,7 @@ enum Step {
     },
     Accepts {
         session_present: bool,
+        limits: Limits,
     },
     Answers {
         first: u8,
@@ -89,6 +90,52 @@ enum Step {
     Blocks(bool),
 }
 
+/// What a server of MQTT 5 may announce.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(
+    not(feature = "v5"),
+    allow(dead_code, reason = "3.1.1 announces nothing")
+)]
+struct Limits {
+    receive_maximum: Option<u16>,
+    maximum_packet_size: Option<u32>,
+    topic_alias_maximum: u16,
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    let receive_maximum = prop::option::of(1_u16..5);
+    let maximum_packet_size = prop::option::of(5_u32..200);
+    (receive_maximum, maximum_packet_size, 0_u16..4).prop_map(
+        |(receive_maximum, maximum_packet_size, topic_alias_maximum)| Limits {
+            receive_maximum,
+            maximum_packet_size,
+            topic_alias_maximum,
+        },
+    )
+}
+
+fn connack(version: Version, session_present: bool, limits: Limits) -> Vec<u8> {
+    #[cfg(feature = "v5")]
+    if version.is_v5() {
+        use core::num::{NonZeroU16, NonZeroU32};
+        use mqtt_core::codec::{ConnAck, Property};
+
+        let mut properties = vec![Property::TopicAliasMaximum(limits.topic_alias_maximum)];
+        let window = limits.receive_maximum.and_then(NonZeroU16::new);
+        properties.extend(window.map(Property::ReceiveMaximum));
+        let size = limits.maximum_packet_size.and_then(NonZeroU32::new);
+        properties.extend(size.map(Property::MaximumPacketSize));
+        let connack = ConnAck {
+            session_present,
+            code: ReasonCode::SUCCESS,
+            properties: Properties::from(&properties),
+        };
+        return common::bytes_of(&Packet::ConnAck(connack), version);
+    }
+    let _ = limits;
+    common::connack(version, session_present)
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let id = || prop_oneof![4 => 1_u16..24, 1 => any::<u16>()];
     let ack = || prop_oneof![Just(0x40_u8), Just(0x50), Just(0x62), Just(0x70)];
@@ -97,7 +144,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => Just(Step::Connects),
         1 => any::<bool>().prop_map(|by_peer| Step::LosesLink { by_peer }),
         1 => any::<bool>().prop_map(|with_will| Step::Leaves { with_will }),
-        6 => any::<bool>().prop_map(|session_present| Step::Accepts { session_present }),
+        8 => (any::<bool>(), prop_oneof![Just(Limits::default()), limits()])
+            .prop_map(|(session_present, limits)| Step::Accepts { session_present, limits }),
         12 => (ack(), id()).prop_map(|(first, identifier)| Step::Answers { first, identifier }),
         2 => (ack(), id(), any::<u8>()).prop_map(|(first, identifier, code)| {
             Step::AnswersWithCode { first, identifier, code }
@@ -143,6 +191,8 @@ struct World {
     tokens: Vec<AckToken>,
     tickets: Vec<Ticket>,
     stream: Option<Ticket>,
+    /// What CONNACK announced on this link.
+    limits: Limits,
     /// The link must end.
     failed: bool,
 }
@@ -159,6 +209,7 @@ impl World {
             tokens: Vec::new(),
             tickets: Vec::new(),
             stream: None,
+            limits: Limits::default(),
             failed: false,
             setup: *setup,
         }
@@ -179,10 +230,10 @@ impl World {
                 self.session
                     .disconnect(ReasonCode::DISCONNECT_WITH_WILL_MESSAGE);
             }
-            Step::Accepts { session_present } => {
-                let bytes = common::connack(self.version(), session_present);
-                self.receive(&bytes);
-            }
+            Step::Accepts {
+                session_present,
+                limits,
+            } => self.accept(session_present, limits),
             Step::Answers { first, identifier } => {
                 let [high, low] = identifier.to_be_bytes();
                 self.receive(&[first, 2, high, low]);
@@ -236,8 +287,9 @@ impl World {
                 payload,
                 watched,
             } => {
+                let topic = topic_for(payload);
                 let payload = vec![b'p'; payload];
-                let message = Message::new("up", &payload).qos(QoS::from_u8(qos).unwrap());
+                let message = Message::new(topic, &payload).qos(QoS::from_u8(qos).unwrap());
                 if let Ok(ticket) = self.session.publish(&message, watched, self.now) {
                     self.tickets.push(ticket);
                 }
@@ -304,6 +356,16 @@ impl World {
         assert!(self.session.has_output());
         self.transmit(1000);
         assert_ne!(self.sent, [], "no CONNECT");
+    }
+
+    fn accept(&mut self, session_present: bool, limits: Limits) {
+        let before = self.session.counters().connections;
+        let bytes = connack(self.version(), session_present, limits);
+        self.receive(&bytes);
+        let accepted = self.session.counters().connections != before;
+        if accepted && self.version() != Version::V3_1_1 {
+            self.limits = limits;
+        }
     }
 
     fn receive(&mut self, bytes: &[u8]) {
@@ -395,6 +457,8 @@ impl World {
     fn end_of_link(&mut self) {
         let sent = std::mem::take(&mut self.sent);
         let mut rest = &sent[..];
+        let limits = std::mem::take(&mut self.limits);
+        let mut topics: Vec<String> = Vec::new();
         let mut count = 0;
         while let Some((header, len)) = FixedHeader::decode(rest, self.version()).unwrap() {
             let end = len + header.remaining_length as usize;
@@ -405,12 +469,48 @@ impl World {
             rest = &rest[end..];
             let is_connect = matches!(packet, Packet::Connect(_));
             assert_eq!(is_connect, count == 0, "packet {count}: {packet:?}");
+            let fits = limits
+                .maximum_packet_size
+                .is_none_or(|maximum| end <= maximum as usize);
+            assert!(fits || is_connect, "{end} bytes are too many");
             count += 1;
-            if matches!(packet, Packet::Disconnect(_)) {
-                assert_eq!(rest, [], "bytes behind DISCONNECT");
+            match packet {
+                Packet::Publish(publish) => {
+                    check_topic(&publish, limits.topic_alias_maximum, &mut topics);
+                }
+                Packet::Disconnect(_) => assert_eq!(rest, [], "bytes behind DISCONNECT"),
+                _ => {}
             }
         }
     }
+}
+
+/// A message of this length has this topic.
+fn topic_for(payload_len: usize) -> &'static str {
+    ["up/0", "up/one", "up/number/two"][payload_len % 3]
+}
+
+/// The topic is that of the message, whether in full or by an alias; `topics` are those with an alias.
+fn check_topic(publish: &Publish<'_>, maximum: u16, topics: &mut Vec<String>) {
+    let mut topic = publish.topic.as_str();
+    if let Some(alias) = publish.properties.topic_alias() {
+        assert!(alias <= maximum, "alias {alias} is above {maximum}");
+        let index = usize::from(alias) - 1;
+        if topic.is_empty() {
+            topic = &topics[index];
+        } else {
+            assert_eq!(index, topics.len(), "the next alias is expected");
+            topics.push(topic.to_owned());
+            topic = &topics[index];
+        }
+    }
+    let expected = match publish.payload {
+        [b's', ..] => "s",
+        // Nothing says what an empty payload was.
+        [] => topic,
+        payload => topic_for(payload.len()),
+    };
+    assert_eq!(topic, expected);
 }
 
 fn run(version: Version, steps: &[Step], outbox: OutboxPolicy, stream: bool) {
@@ -423,6 +523,10 @@ fn run(version: Version, steps: &[Step], outbox: OutboxPolicy, stream: bool) {
     setup.options.max_in_flight = 4;
     setup.options.keep_alive_s = 20;
     setup.options.ack_timeout_ms = 60_000;
+    #[cfg(feature = "v5")]
+    {
+        setup.options.v5.topic_alias_memory = 24;
+    }
     setup.outbox = outbox;
     setup.tx = 300;
     setup.slots = 14;
@@ -432,9 +536,7 @@ fn run(version: Version, steps: &[Step], outbox: OutboxPolicy, stream: bool) {
     }
     let mut world = World::new(&setup);
     world.connect();
-    world.step(&Step::Accepts {
-        session_present: false,
-    });
+    world.accept(false, Limits::default());
     for step in steps {
         world.step(step);
     }

@@ -119,7 +119,8 @@ impl<K: Kind> Client<K> {
             if read == 0 {
                 return Err(StreamError::End);
             }
-            feed.done = self.fill_stream(ticket, wanted.get(..read).unwrap_or_default());
+            let filled = self.fill_stream(ticket, wanted.get(..read).unwrap_or_default());
+            feed.done = filled.ok_or(StreamError::LinkLost)?;
         }
         Ok(self.delivery(ticket))
     }
@@ -138,16 +139,14 @@ impl<K: Kind> Client<K> {
         })
     }
 
-    fn fill_stream(&self, ticket: Ticket, bytes: &[u8]) -> bool {
+    /// True when the payload is complete; `None` if the stream is over.
+    fn fill_stream(&self, ticket: Ticket, bytes: &[u8]) -> Option<bool> {
         self.shared.with(|inner| {
-            if let Some(room) = inner.session.stream_room(ticket)
-                && let Some(room) = room.get_mut(..bytes.len())
-            {
-                room.copy_from_slice(bytes);
-            }
+            let room = inner.session.stream_room(ticket)?;
+            room.get_mut(..bytes.len())?.copy_from_slice(bytes);
             let done = inner.session.stream_filled(ticket, bytes.len());
             inner.wake_transmit();
-            done
+            Some(done)
         })
     }
 

@@ -144,6 +144,7 @@ impl Core {
     }
 
     /// The first of all deadlines.
+    #[inline(never)]
     fn deadline(&self) -> Option<(Instant, Due)> {
         let timers = &self.timers;
         let settings = &self.settings;

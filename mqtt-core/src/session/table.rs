@@ -43,6 +43,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     }
 
     /// The slot; one that is of no account if there is none.
+    #[inline(never)]
     pub(super) fn slot(&mut self, index: usize) -> &mut Slot {
         match self.slots.as_mut().get_mut(index) {
             Some(slot) => slot,
@@ -51,6 +52,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     }
 
     /// The packet of a slot.
+    #[inline(never)]
     pub(super) fn packet(&mut self, index: usize) -> &mut [u8] {
         let slot = self.slot(index);
         let at = slot.at as usize;

@@ -73,6 +73,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         true
     }
 
+    #[inline(never)]
     fn send_ack(&mut self, index: usize, out: &mut Writer<'_>) -> bool {
         let version = self.core.version();
         let slot = self.slot(index);

@@ -95,12 +95,22 @@ impl<'a> Packet<'a> {
         match packet_type {
             PacketType::ConnAck => ConnAck::decode(body, version).map(Self::ConnAck),
             PacketType::Publish => Publish::decode(header, body, version).map(Self::Publish),
-            PacketType::PubAck => Ack::decode(packet_type, body, version).map(Self::PubAck),
-            PacketType::PubRec => Ack::decode(packet_type, body, version).map(Self::PubRec),
-            PacketType::PubRel => Ack::decode(packet_type, body, version).map(Self::PubRel),
-            PacketType::PubComp => Ack::decode(packet_type, body, version).map(Self::PubComp),
-            PacketType::SubAck => SubAck::decode(body, version).map(Self::SubAck),
-            PacketType::UnsubAck => UnsubAck::decode(body, version).map(Self::UnsubAck),
+            PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp => {
+                let ack = Ack::decode(packet_type, body, version)?;
+                Ok(match packet_type {
+                    PacketType::PubAck => Self::PubAck(ack),
+                    PacketType::PubRec => Self::PubRec(ack),
+                    PacketType::PubRel => Self::PubRel(ack),
+                    _ => Self::PubComp(ack),
+                })
+            }
+            PacketType::SubAck | PacketType::UnsubAck => {
+                let suback = SubAck::decode(packet_type, body, version)?;
+                Ok(match packet_type {
+                    PacketType::SubAck => Self::SubAck(suback),
+                    _ => Self::UnsubAck(suback.into_unsuback()),
+                })
+            }
             PacketType::PingResp => empty(header, body).map(|()| Self::PingResp),
             PacketType::Disconnect => {
                 Disconnect::decode_from_server(body, version).map(Self::Disconnect)

@@ -59,7 +59,7 @@ impl<'a> SubAck<'a> {
     /// [`EncodeError::EmptyList`] without a code, [`EncodeError::InvalidValue`] for one that SUBACK
     /// cannot have, errors of the properties, [`EncodeError::TooLong`], [`EncodeError::NoRoom`].
     pub fn encode(&self, version: Version, out: &mut [u8]) -> Result<usize, EncodeError> {
-        check_suback(self.codes, version).map_err(encode_error)?;
+        check(PacketType::SubAck, self.codes, version).map_err(encode_error)?;
         encode(
             PacketType::SubAck,
             self.packet_identifier,
@@ -70,19 +70,27 @@ impl<'a> SubAck<'a> {
         )
     }
 
+    /// Reads a SUBACK, or an UNSUBACK in its form.
     #[inline]
-    pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(
+        packet_type: PacketType,
+        body: &'a [u8],
+        version: Version,
+    ) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
-        let packet_identifier = reader.packet_identifier()?;
-        let mut properties = Properties::NONE;
-        properties.read(&mut reader, version, Place::Ack)?;
-        let codes = reader.rest();
-        check_suback(codes, version)?;
-        Ok(Self {
-            packet_identifier,
-            properties,
-            codes,
-        })
+        let mut suback = Self::new(reader.packet_identifier()?, &[]);
+        suback.properties.read(&mut reader, version, Place::Ack)?;
+        suback.codes = reader.rest();
+        check(packet_type, suback.codes, version)?;
+        Ok(suback)
+    }
+
+    pub(crate) const fn into_unsuback(self) -> UnsubAck<'a> {
+        UnsubAck {
+            packet_identifier: self.packet_identifier,
+            properties: self.properties,
+            codes: self.codes,
+        }
     }
 }
 
@@ -117,7 +125,7 @@ impl<'a> UnsubAck<'a> {
     /// UNSUBACK cannot have, errors of the properties, [`EncodeError::TooLong`], [`EncodeError::NoRoom`].
     pub fn encode(&self, version: Version, out: &mut [u8]) -> Result<usize, EncodeError> {
         let codes = if version.is_v5() { self.codes } else { &[] };
-        check_unsuback(codes, version).map_err(encode_error)?;
+        check(PacketType::UnsubAck, codes, version).map_err(encode_error)?;
         encode(
             PacketType::UnsubAck,
             self.packet_identifier,
@@ -126,20 +134,6 @@ impl<'a> UnsubAck<'a> {
             version,
             out,
         )
-    }
-
-    pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(body);
-        let packet_identifier = reader.packet_identifier()?;
-        let mut properties = Properties::NONE;
-        properties.read(&mut reader, version, Place::Ack)?;
-        let codes = reader.rest();
-        check_unsuback(codes, version)?;
-        Ok(Self {
-            packet_identifier,
-            properties,
-            codes,
-        })
     }
 }
 
@@ -171,26 +165,23 @@ const fn encode_error(error: DecodeError) -> EncodeError {
 }
 
 #[inline]
-fn check_suback(codes: &[u8], version: Version) -> Result<(), DecodeError> {
-    if codes.is_empty() {
-        return Err(DecodeError::EmptyList);
-    }
-    if codes.iter().all(|code| is_suback_code(*code, version)) {
-        Ok(())
-    } else {
-        Err(DecodeError::ReasonCode)
-    }
-}
-
-fn check_unsuback(codes: &[u8], version: Version) -> Result<(), DecodeError> {
-    if !version.is_v5() {
+fn check(packet_type: PacketType, codes: &[u8], version: Version) -> Result<(), DecodeError> {
+    let is_unsuback = packet_type == PacketType::UnsubAck;
+    if is_unsuback && !version.is_v5() {
         // 3.1.1 §3.11: a packet identifier and nothing else.
         return Reader::new(codes).finish();
     }
     if codes.is_empty() {
         return Err(DecodeError::EmptyList);
     }
-    if codes.iter().all(|code| is_unsuback_code(*code)) {
+    let are_legal = codes.iter().all(|code| {
+        if is_unsuback {
+            is_unsuback_code(*code)
+        } else {
+            is_suback_code(*code, version)
+        }
+    });
+    if are_legal {
         Ok(())
     } else {
         Err(DecodeError::ReasonCode)

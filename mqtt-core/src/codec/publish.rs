@@ -81,7 +81,8 @@ impl<'a> Publish<'a> {
         version: Version,
     ) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
-        let head = PublishHead::read(header.packet_type_and_flags, &mut reader, version)?;
+        let mut head = PublishHead::EMPTY;
+        head.read(header.packet_type_and_flags, &mut reader, version)?;
         Ok(Self {
             dup: head.dup,
             qos: head.qos,
@@ -112,8 +113,9 @@ impl<'a> PublishHead<'a> {
         let packet = usize::try_from(header.remaining_length).unwrap_or(usize::MAX);
         let prefix = prefix.get(..packet).unwrap_or(prefix);
         let mut reader = Reader::new(prefix);
-        match Self::read(header.packet_type_and_flags, &mut reader, version) {
-            Ok(mut head) => {
+        let mut head = Self::EMPTY;
+        match head.read(header.packet_type_and_flags, &mut reader, version) {
+            Ok(()) => {
                 let len = prefix.len().saturating_sub(reader.remaining());
                 let payload_len = packet.saturating_sub(len);
                 head.payload_len = u32::try_from(payload_len).unwrap_or(u32::MAX);
@@ -173,29 +175,38 @@ impl<'a> PublishHead<'a> {
         VariableHeader::new(flags, self.topic, self.packet_identifier, &self.properties)
     }
 
-    /// Leaves `payload_len` to the caller.
+    /// What [`read`](Self::read) begins with.
+    const EMPTY: Self = Self {
+        dup: false,
+        qos: QoS::AtMostOnce,
+        retain: false,
+        topic: TopicName::EMPTY,
+        packet_identifier: None,
+        properties: Properties::NONE,
+        payload_len: 0,
+    };
+
+    /// Leaves `payload_len` to the caller. The head comes back in `self`: as a value it would be copied on
+    /// its way up.
     #[inline]
-    fn read(flags: u8, reader: &mut Reader<'a>, version: Version) -> Result<Self, DecodeError> {
-        let qos = QoS::from_u8((flags & QOS_MASK) >> QOS_SHIFT).ok_or(DecodeError::QoS)?;
-        let topic = TopicName::read(reader)?;
-        let packet_identifier = match qos {
-            QoS::AtMostOnce => None,
-            _ => Some(reader.packet_identifier()?),
-        };
-        let mut properties = Properties::NONE;
-        properties.read(reader, version, Place::Publish)?;
-        if topic.is_empty() && !has_alias(properties, version) {
+    fn read(
+        &mut self,
+        flags: u8,
+        reader: &mut Reader<'a>,
+        version: Version,
+    ) -> Result<(), DecodeError> {
+        self.dup = flags & DUP != 0;
+        self.retain = flags & RETAIN != 0;
+        self.qos = QoS::from_u8((flags & QOS_MASK) >> QOS_SHIFT).ok_or(DecodeError::QoS)?;
+        self.topic = TopicName::read(reader)?;
+        if self.qos != QoS::AtMostOnce {
+            self.packet_identifier = Some(reader.packet_identifier()?);
+        }
+        self.properties.read(reader, version, Place::Publish)?;
+        if self.topic.is_empty() && !has_alias(self.properties, version) {
             return Err(DecodeError::TopicEmpty);
         }
-        Ok(Self {
-            dup: flags & DUP != 0,
-            qos,
-            retain: flags & RETAIN != 0,
-            topic,
-            packet_identifier,
-            properties,
-            payload_len: 0,
-        })
+        Ok(())
     }
 }
 

@@ -21,18 +21,39 @@ pub(crate) const fn classify(bytes: &[u8]) -> Text {
     let bytes = skip_plain(bytes);
     let mut rest = bytes;
     let mut text = Text::Plain;
-    while let Some((&first, tail)) = rest.split_first() {
+    // What is missing of a character: how many bytes, and between which values the next one lies.
+    let (mut missing, mut least, mut most) = (0u32, 0x80, 0xbf);
+    while let Some((&byte, tail)) = rest.split_first() {
         rest = tail;
-        match first {
-            b'+' | b'#' => text = Text::Wildcard,
-            0x01..=0x7f => {}
-            _ => match skip_continuation(first, rest) {
-                Some(tail) => rest = tail,
-                None => return Text::Invalid,
-            },
+        if missing != 0 {
+            if byte < least || byte > most {
+                return Text::Invalid;
+            }
+            missing = missing.wrapping_sub(1);
+            (least, most) = (0x80, 0xbf);
+            continue;
+        }
+        missing = match byte {
+            b'+' | b'#' => {
+                text = Text::Wildcard;
+                0
+            }
+            0x01..=0x7f => 0,
+            0xc2..=0xdf => 1,
+            0xe0..=0xef => 2,
+            0xf0..=0xf4 => 3,
+            _ => return Text::Invalid,
+        };
+        // Overlong forms, surrogates, and what lies above the last character.
+        match byte {
+            0xe0 => least = 0xa0,
+            0xed => most = 0x9f,
+            0xf0 => least = 0x90,
+            0xf4 => most = 0x8f,
+            _ => {}
         }
     }
-    text
+    if missing == 0 { text } else { Text::Invalid }
 }
 
 /// Whether there is a zero byte, all that can be wrong with a `str`.
@@ -52,35 +73,6 @@ pub(crate) const fn has_nul(bytes: &[u8]) -> bool {
 /// The string of bytes that were found legal when they were read.
 pub(crate) fn as_str(bytes: &[u8]) -> &str {
     core::str::from_utf8(bytes).unwrap_or_default()
-}
-
-/// Takes the rest of a character of two to four bytes; `None` if it is ill-formed.
-const fn skip_continuation(first: u8, bytes: &[u8]) -> Option<&[u8]> {
-    let (more, least) = match first {
-        0xc2..=0xdf => (1, 0x80),
-        0xe0..=0xef => (2, 0x800),
-        0xf0..=0xf4 => (3, 0x1_0000),
-        _ => return None,
-    };
-    let mut rest = bytes;
-    let mut character = first as u32 & (0x3f >> more);
-    let mut left = more;
-    while left > 0 {
-        let Some((&byte, tail)) = rest.split_first() else {
-            return None;
-        };
-        if byte & 0xc0 != 0x80 {
-            return None;
-        }
-        character = character << 6 | (byte & 0x3f) as u32;
-        rest = tail;
-        left = u32::wrapping_sub(left, 1);
-    }
-    // Overlong forms, surrogates, and what lies above the last character.
-    if character < least || character & 0x1f_f800 == 0xd800 || character > 0x10_ffff {
-        return None;
-    }
-    Some(rest)
 }
 
 /// Drops leading words of eight plain ASCII characters; what is left is looked at byte by byte.

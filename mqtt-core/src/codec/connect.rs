@@ -83,10 +83,10 @@ impl<'a> Connect<'a> {
         let remaining_length = self.remaining_length(version);
         let mut writer = Writer::new(out);
         writer.fixed_header(PacketType::Connect.first_byte(), remaining_length)?;
-        writer.bytes(&PROTOCOL_NAME)?;
-        writer.u8(version.protocol_level())?;
-        writer.u8(self.flags())?;
-        writer.u16(self.keep_alive)?;
+        let [n0, n1, m, q, t, u] = PROTOCOL_NAME;
+        let [high, low] = self.keep_alive.to_be_bytes();
+        let (level, flags) = (version.protocol_level(), self.flags());
+        writer.bytes(&[n0, n1, m, q, t, u, level, flags, high, low])?;
         self.properties
             .write(&mut writer, version, Place::Connect)?;
         writer.str(self.client_id)?;

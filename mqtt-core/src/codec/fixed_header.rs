@@ -85,8 +85,8 @@ impl FixedHeader {
     /// [`EncodeError::TooLong`] if the remaining length is above 268,435,455, [`EncodeError::NoRoom`].
     pub fn encode(self, out: &mut [u8]) -> Result<usize, EncodeError> {
         let mut writer = Writer::new(out);
-        writer.u8(self.packet_type_and_flags)?;
-        writer.variable_byte_integer(self.remaining_length)?;
+        let remaining_length = usize::try_from(self.remaining_length).unwrap_or(usize::MAX);
+        writer.fixed_header(self.packet_type_and_flags, remaining_length)?;
         Ok(writer.len())
     }
 

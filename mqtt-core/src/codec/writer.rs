@@ -122,8 +122,8 @@ impl<'b> Writer<'b> {
         packet_type_and_flags: u8,
         remaining_length: usize,
     ) -> Result<(), EncodeError> {
-        // Most packets are short; this is one write instead of two.
-        if remaining_length < 0x80 {
+        // Most packets are short; this is one write instead of two, where speed counts more than size.
+        if cfg!(target_pointer_width = "64") && remaining_length < 0x80 {
             return self.bytes(&[packet_type_and_flags, low_bits(remaining_length)]);
         }
         self.long_fixed_header(packet_type_and_flags, remaining_length)

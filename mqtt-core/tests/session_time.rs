@@ -141,6 +141,22 @@ fn an_application_that_takes_nothing_in_kills_no_link() {
 }
 
 #[test]
+fn silence_of_a_peer_that_is_not_heard_draws_no_ping() {
+    converse(
+        |_| {},
+        |trace| {
+            trace.is_connected();
+            trace.at(1_000).blocks(true);
+            for second in (10..=100).step_by(10) {
+                trace.at(second * 1_000);
+                trace.publishes_and_sends(&ZERO);
+            }
+            trace.at(160_000).sends(PINGREQ);
+        },
+    );
+}
+
+#[test]
 fn an_application_that_takes_in_again_finds_the_answers() {
     converse(
         |_| {},

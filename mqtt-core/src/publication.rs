@@ -124,6 +124,21 @@ impl<'a> Message<'a> {
         self
     }
 
+    /// With a payload that `write` writes in place.
+    #[must_use]
+    pub const fn written_by<F>(self, write: F) -> WrittenBy<'a, F>
+    where
+        F: Fn(&mut Writer<'_>) -> Result<(), EncodeError>,
+    {
+        WrittenBy(self, write)
+    }
+
+    /// With `value` as JSON for its payload, written in place.
+    #[must_use]
+    pub const fn json<T: Serialize>(self, value: &'a T) -> Json<'a, T> {
+        Json(self, value)
+    }
+
     /// With properties of MQTT 5.
     #[must_use]
     pub const fn properties(mut self, properties: Properties<'a>) -> Self {
@@ -161,10 +176,10 @@ impl Publication for Message<'_> {
 /// A [`Message`] whose payload a closure writes in place.
 ///
 /// ```
-/// use mqtt_core::{Message, WrittenBy};
+/// use mqtt_core::Message;
 ///
 /// let reading = 2150_u16;
-/// let publication = WrittenBy(Message::new("dw/demo", b""), |payload| payload.bytes(&reading.to_be_bytes()));
+/// let publication = Message::new("dw/demo", b"").written_by(|payload| payload.bytes(&reading.to_be_bytes()));
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct WrittenBy<'a, F>(
@@ -199,12 +214,13 @@ impl<F: Fn(&mut Writer<'_>) -> Result<(), EncodeError>> Publication for WrittenB
 /// A [`Message`] whose payload is a value written as JSON, in place.
 ///
 /// ```
-/// use mqtt_core::{Json, Message};
+/// use mqtt_core::Message;
 ///
 /// #[derive(serde::Serialize)]
 /// struct Reading { millivolts: u16 }
 ///
-/// let publication = Json(Message::new("dw/demo", b"").at_least_once(), &Reading { millivolts: 3300 });
+/// let reading = Reading { millivolts: 3300 };
+/// let publication = Message::new("dw/demo", b"").at_least_once().json(&reading);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Json<'a, T>(

@@ -161,14 +161,8 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReceiveBuffer<B> {
         }
     }
 
-    /// What [`next`](Self::next) gave will be given again.
-    #[cfg(feature = "client")]
-    pub(crate) fn put_back(&mut self) {
-        self.state.given = 0;
-    }
-
     /// The first byte of what [`next`](Self::next) would look at; `None` if there is none.
-    #[cfg(feature = "client")]
+    #[cfg(all(feature = "client", feature = "v5"))]
     pub(crate) fn peek(&self) -> Option<u8> {
         let at = self.state.start.saturating_add(self.state.given);
         let unread = self.buffer.as_ref().get(at..self.state.end)?;

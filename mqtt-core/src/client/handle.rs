@@ -3,7 +3,8 @@
 use core::{
     fmt,
     future::poll_fn,
-    task::{Context, Poll},
+    mem::replace,
+    task::{Context, Poll, ready},
 };
 
 use embedded_io_async::Read;
@@ -14,7 +15,7 @@ use crate::{
     session::{AckToken, DeliveryError, OutboxPolicy, Outcome, PublishError, Ticket},
 };
 
-use super::{Inner, Kind, LinkEnd, LinkState, Report};
+use super::{Inner, Kind, LinkEnd, LinkState, Report, Wakers};
 
 /// Publishes, subscribes, and tells how the link fares. Clones share one connection.
 ///
@@ -44,11 +45,11 @@ impl<K: Kind> Client<K> {
     /// Nothing was queued, see [`PublishError`]. [`PublishError::Full`] also with [`OutboxPolicy::Wait`], when a
     /// received message has not been taken from the [`Inbox`](super::Inbox) or is still held: acknowledgements may
     /// lie behind it, so waiting might never end. Take it, then try again.
-    pub async fn publish(
+    pub fn publish(
         &self,
         publication: &impl Publication,
-    ) -> Result<Delivery<K>, PublishError> {
-        poll_fn(|cx| self.poll_publish(publication, cx)).await
+    ) -> impl Future<Output = Result<Delivery<K>, PublishError>> {
+        poll_fn(|cx| self.poll_publish(publication, cx))
     }
 
     /// Queues a publication if there is room now.
@@ -130,10 +131,7 @@ impl<K: Kind> Client<K> {
         self.shared.with(|inner| {
             let room = inner.session.stream_room(ticket).map(|room| room.len());
             match room {
-                Some(0) => {
-                    inner.progress_register(cx);
-                    Poll::Pending
-                }
+                Some(0) => inner.pend(cx),
                 room => Poll::Ready(room),
             }
         })
@@ -145,7 +143,7 @@ impl<K: Kind> Client<K> {
             let room = inner.session.stream_room(ticket)?;
             room.get_mut(..bytes.len())?.copy_from_slice(bytes);
             let done = inner.session.stream_filled(ticket, bytes.len());
-            inner.wake_transmit();
+            inner.wake_runner();
             Some(done)
         })
     }
@@ -178,19 +176,18 @@ impl<K: Kind> Client<K> {
     /// # Errors
     ///
     /// Nothing was sent, see [`PublishError`]; or the runner has ended.
-    pub async fn subscribe_all(
+    pub fn subscribe_all(
         &self,
         filters: &[Subscription<'_>],
         properties: Properties<'_>,
         codes: &mut [ReasonCode],
-    ) -> Result<(), SubscribeError> {
-        let ticket = poll_fn(|cx| {
-            self.poll_queue(cx, |inner| {
+    ) -> impl Future<Output = Result<(), SubscribeError>> {
+        let mut request = None;
+        poll_fn(move |cx| {
+            self.poll_request(cx, &mut request, codes, |inner| {
                 inner.session.subscribe(filters, properties, true)
             })
         })
-        .await?;
-        self.answer(ticket, codes).await
     }
 
     /// Ends a subscription, and waits for the server's answer.
@@ -215,29 +212,36 @@ impl<K: Kind> Client<K> {
     /// # Errors
     ///
     /// Nothing was sent, see [`PublishError`]; or the runner has ended.
-    pub async fn unsubscribe_all(
+    pub fn unsubscribe_all(
         &self,
         filters: &[TopicFilter<'_>],
         properties: Properties<'_>,
         codes: &mut [ReasonCode],
-    ) -> Result<(), SubscribeError> {
-        let ticket = poll_fn(|cx| {
-            self.poll_queue(cx, |inner| {
+    ) -> impl Future<Output = Result<(), SubscribeError>> {
+        let mut request = None;
+        poll_fn(move |cx| {
+            self.poll_request(cx, &mut request, codes, |inner| {
                 inner.session.unsubscribe(filters, properties, true)
             })
         })
-        .await?;
-        self.answer(ticket, codes).await
     }
 
-    async fn answer(&self, ticket: Ticket, codes: &mut [ReasonCode]) -> Result<(), SubscribeError> {
-        let mut delivery = self.delivery(ticket);
-        poll_fn(|cx| {
-            delivery.poll_with(cx, |inner, ticket| inner.session.take_codes(ticket, codes))
-        })
-        .await
-        .map(|_| ())
-        .map_err(|_| SubscribeError::Request(PublishError::Stopped))
+    /// Queues a request by `f` if that was not done yet, then waits for the answer.
+    fn poll_request(
+        &self,
+        cx: &mut Context<'_>,
+        request: &mut Option<Delivery<K>>,
+        codes: &mut [ReasonCode],
+        f: impl FnOnce(&mut Inner<K>) -> Result<Ticket, PublishError>,
+    ) -> Poll<Result<(), SubscribeError>> {
+        let delivery = match request {
+            Some(delivery) => delivery,
+            None => request.insert(self.delivery(ready!(self.poll_queue(cx, f))?)),
+        };
+        let answer =
+            ready!(delivery.poll_with(cx, |inner, ticket| inner.session.take_codes(ticket, codes)));
+        let stopped = SubscribeError::Request(PublishError::Stopped);
+        Poll::Ready(answer.map(|_| ()).map_err(|_| stopped))
     }
 
     /// Acknowledges a message whose acknowledgement was deferred.
@@ -273,28 +277,30 @@ impl<K: Kind> Client<K> {
     /// Ends the connection: sends what can be sent of the queue, then DISCONNECT; the runner returns.
     ///
     /// Waits until it has. Dropping the future does not call it off. Unacknowledged messages stay for the next run.
-    pub async fn disconnect(&self) {
-        self.leave(ReasonCode::NORMAL_DISCONNECTION).await;
+    pub fn disconnect(&self) -> impl Future<Output = ()> {
+        self.leave(ReasonCode::NORMAL_DISCONNECTION)
     }
 
     /// As [`disconnect`](Self::disconnect), but the server publishes the will.
-    pub async fn disconnect_with_will(&self) {
-        self.leave(ReasonCode::DISCONNECT_WITH_WILL_MESSAGE).await;
+    pub fn disconnect_with_will(&self) -> impl Future<Output = ()> {
+        self.leave(ReasonCode::DISCONNECT_WITH_WILL_MESSAGE)
     }
 
-    async fn leave(&self, code: ReasonCode) {
-        self.shared.with(|inner| {
-            if matches!(inner.state, LinkState::Idle | LinkState::Stopped(_)) {
-                return;
-            }
-            inner.stop = true;
-            inner.session.disconnect(code);
-            inner.end(LinkEnd::Disconnected);
-        });
-        let mut state = self.state();
-        while !matches!(state, LinkState::Idle | LinkState::Stopped(_)) {
-            state = self.state_change(state).await;
-        }
+    fn leave(&self, code: ReasonCode) -> impl Future<Output = ()> {
+        let mut asked = false;
+        poll_fn(move |cx| {
+            self.shared.with(|inner| {
+                if matches!(inner.state, LinkState::Idle | LinkState::Stopped(_)) {
+                    return Poll::Ready(());
+                }
+                if !replace(&mut asked, true) {
+                    inner.stop = true;
+                    inner.session.disconnect(code);
+                    inner.end(LinkEnd::Disconnected);
+                }
+                inner.pend(cx)
+            })
+        })
     }
 
     /// Sets what happens to publications that find no room. Before the first call it is [`OutboxPolicy::Wait`].
@@ -323,17 +329,15 @@ impl<K: Kind> Client<K> {
     }
 
     /// Waits until the state is another than `from`.
-    pub async fn state_change(&self, from: LinkState) -> LinkState {
-        poll_fn(|cx| {
+    pub fn state_change(&self, from: LinkState) -> impl Future<Output = LinkState> {
+        poll_fn(move |cx| {
             self.shared.with(|inner| {
                 if inner.state != from {
                     return Poll::Ready(inner.state);
                 }
-                inner.state_wakers_register(cx);
-                Poll::Pending
+                inner.pend(cx)
             })
         })
-        .await
     }
 
     /// Waits until the link is in use; the answer is whether the server has kept the session.
@@ -341,15 +345,14 @@ impl<K: Kind> Client<K> {
     /// # Errors
     ///
     /// The runner has ended, for this reason.
-    pub async fn connected(&self) -> Result<bool, LinkEnd> {
-        let mut state = self.state();
-        loop {
-            match state {
-                LinkState::Connected { session_present } => return Ok(session_present),
-                LinkState::Stopped(end) => return Err(end),
-                _ => state = self.state_change(state).await,
-            }
-        }
+    pub fn connected(&self) -> impl Future<Output = Result<bool, LinkEnd>> {
+        poll_fn(|cx| {
+            self.shared.with(|inner| match inner.state {
+                LinkState::Connected { session_present } => Poll::Ready(Ok(session_present)),
+                LinkState::Stopped(end) => Poll::Ready(Err(end)),
+                _ => inner.pend(cx),
+            })
+        })
     }
 
     /// Counters, and why the last link ended.
@@ -357,7 +360,10 @@ impl<K: Kind> Client<K> {
     pub fn report(&self) -> Report {
         self.shared.with(|inner| Report {
             session: inner.session.counters(),
-            ..inner.report
+            attempts: inner.attempts,
+            skipped: inner.skipped,
+            discarded: inner.discarded,
+            last_end: inner.last_end,
         })
     }
 
@@ -373,25 +379,14 @@ impl<K: Kind> Client<K> {
     }
 
     /// Queues by `f`, or waits for room.
-    fn poll_queue<T>(
+    fn poll_queue(
         &self,
         cx: &mut Context<'_>,
-        f: impl FnOnce(&mut Inner<K>) -> Result<T, PublishError>,
-    ) -> Poll<Result<T, PublishError>> {
+        f: impl FnOnce(&mut Inner<K>) -> Result<Ticket, PublishError>,
+    ) -> Poll<Result<Ticket, PublishError>> {
         self.shared.with(|inner| {
             let result = f(inner);
-            inner.notify();
-            if !matches!(result, Err(PublishError::Full)) {
-                return Poll::Ready(result);
-            }
-            if let LinkState::Stopped(_) = inner.state {
-                return Poll::Ready(Err(PublishError::Stopped));
-            }
-            if inner.session.outbox_policy() != OutboxPolicy::Wait || inner.is_receive_blocked() {
-                return Poll::Ready(result);
-            }
-            inner.progress_register(cx);
-            Poll::Pending
+            inner.queued(result, cx)
         })
     }
 
@@ -405,19 +400,45 @@ impl<K: Kind> Client<K> {
 }
 
 impl<K: Kind> Inner<K> {
-    fn progress_register(&mut self, cx: &Context<'_>) {
-        super::Wakers::register(&mut self.progress, cx.waker());
-    }
-
-    /// An outcome that nobody will ask for any more takes no room: whoever waits for some tries again.
-    fn room_made(&mut self, made: bool) {
-        if made {
-            super::Wakers::wake(&mut self.progress);
+    /// Whether to wait for room, after something was queued or not.
+    #[inline(never)]
+    fn queued(
+        &mut self,
+        result: Result<Ticket, PublishError>,
+        cx: &Context<'_>,
+    ) -> Poll<Result<Ticket, PublishError>> {
+        self.notify();
+        if !matches!(result, Err(PublishError::Full)) {
+            return Poll::Ready(result);
         }
+        if let LinkState::Stopped(_) = self.state {
+            return Poll::Ready(Err(PublishError::Stopped));
+        }
+        if self.session.outbox_policy() != OutboxPolicy::Wait || self.is_receive_blocked() {
+            return Poll::Ready(result);
+        }
+        self.pend(cx)
     }
 
-    fn state_wakers_register(&mut self, cx: &Context<'_>) {
-        super::Wakers::register(&mut self.state_wakers, cx.waker());
+    /// Waits for room, for an outcome, or for another state.
+    #[inline(never)]
+    fn pend<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
+        self.waiters.register(cx.waker());
+        Poll::Pending
+    }
+
+    /// What is said of an outcome that may be known by now.
+    #[inline(never)]
+    fn answered(&mut self, outcome: Option<Outcome>, cx: &Context<'_>) -> Poll<Outcome> {
+        if let Some(outcome) = outcome {
+            // It takes no room any more: whoever waits for some tries again.
+            self.waiters.wake();
+            return Poll::Ready(outcome);
+        }
+        if let LinkState::Stopped(_) = self.state {
+            return Poll::Ready(Err(DeliveryError::Stopped));
+        }
+        self.pend(cx)
     }
 }
 
@@ -471,8 +492,8 @@ impl<K: Kind> Delivery<K> {
     ///
     /// The message will not arrive, see [`DeliveryError`]; except that with [`DeliveryError::Stopped`] it waits for
     /// the runner's next run, and so can the caller.
-    pub async fn acknowledged(&mut self) -> Result<ReasonCode, DeliveryError> {
-        poll_fn(|cx| self.poll_with(cx, |inner, ticket| inner.session.take_outcome(ticket))).await
+    pub fn acknowledged(&mut self) -> impl Future<Output = Result<ReasonCode, DeliveryError>> {
+        poll_fn(move |cx| self.poll_with(cx, |inner, ticket| inner.session.take_outcome(ticket)))
     }
 
     /// The outcome if it is known by now.
@@ -480,7 +501,9 @@ impl<K: Kind> Delivery<K> {
         if self.outcome.is_none() {
             self.outcome = self.shared.with(|inner| {
                 let outcome = inner.session.take_outcome(self.ticket);
-                inner.room_made(outcome.is_some());
+                if outcome.is_some() {
+                    inner.waiters.wake();
+                }
                 outcome
             });
         }
@@ -497,15 +520,7 @@ impl<K: Kind> Delivery<K> {
         }
         self.shared.with(|inner| {
             self.outcome = take(inner, self.ticket);
-            inner.room_made(self.outcome.is_some());
-            if let Some(outcome) = self.outcome {
-                return Poll::Ready(outcome);
-            }
-            if let LinkState::Stopped(_) = inner.state {
-                return Poll::Ready(Err(DeliveryError::Stopped));
-            }
-            inner.progress_register(cx);
-            Poll::Pending
+            inner.answered(self.outcome, cx)
         })
     }
 }
@@ -515,7 +530,8 @@ impl<K: Kind> Drop for Delivery<K> {
         if self.outcome.is_none() {
             self.shared.with(|inner| {
                 inner.session.forget(self.ticket);
-                inner.room_made(true);
+                // What nobody will ask for takes no room: whoever waits for some tries again.
+                inner.waiters.wake();
             });
         }
     }

@@ -3,6 +3,8 @@
 use core::{
     fmt,
     future::poll_fn,
+    mem::take,
+    pin::Pin,
     task::{Context, Poll},
 };
 
@@ -15,7 +17,7 @@ use crate::{
 use super::{
     Inner, Kind, LinkEnd, LinkState, Wakers,
     process::{Ready, ReadyKind, Turn},
-    register, wake,
+    register,
 };
 
 /// Where received messages come out, one at a time.
@@ -25,6 +27,11 @@ use super::{
 /// are acknowledged unseen.
 pub struct Inbox<K: Kind> {
     shared: K::Pointer,
+    hand: Hand<K>,
+}
+
+/// What the inbox has of the shared things.
+struct Hand<K: Kind> {
     /// The receive buffer, while a message is out or the next one is looked for.
     rx: Option<ReceiveBuffer<K::Buffer>>,
     /// What lies in it.
@@ -51,8 +58,10 @@ impl<K: Kind> Inbox<K> {
     pub(super) fn new(shared: K::Pointer) -> Self {
         Self {
             shared,
-            rx: None,
-            current: None,
+            hand: Hand {
+                rx: None,
+                current: None,
+            },
         }
     }
 
@@ -63,33 +72,27 @@ impl<K: Kind> Inbox<K> {
     /// # Errors
     ///
     /// [`Stopped`] when the runner has ended; after the next run has begun, messages come again.
-    pub async fn next(&mut self) -> Result<Received<'_, K>, Stopped> {
-        self.wait().await?;
-        Ok(Received { inbox: self })
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "lends from itself, as no iterator can"
+    )]
+    pub fn next(&mut self) -> impl Future<Output = Result<Received<'_, K>, Stopped>> {
+        Next { inbox: Some(self) }
     }
 
     /// The next message, if there is one already.
     pub fn try_next(&mut self) -> Option<Received<'_, K>> {
-        self.shared
-            .clone()
-            .with(|inner| self.look(inner))
+        let Self { shared, hand } = self;
+        shared
+            .with(|inner| hand.look(inner))
             .then_some(Received { inbox: self })
     }
 
-    async fn wait(&mut self) -> Result<(), Stopped> {
-        let mut waiting = Waiting::<K> {
-            shared: self.shared.clone(),
-            waits: false,
-        };
-        poll_fn(|cx| self.poll(&mut waiting.waits, cx)).await
-    }
-
-    fn poll(&mut self, waits: &mut bool, cx: &mut Context<'_>) -> Poll<Result<(), Stopped>> {
-        let shared = self.shared.clone();
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<Result<(), Stopped>> {
+        let Self { shared, hand } = self;
         shared.with(|inner| {
-            if self.look(inner) {
-                inner.inbox_waits = false;
-                *waits = false;
+            inner.inbox_waits = false;
+            if hand.look(inner) {
                 return Poll::Ready(Ok(()));
             }
             if let LinkState::Stopped(end) = inner.state {
@@ -97,99 +100,105 @@ impl<K: Kind> Inbox<K> {
             }
             register(&mut inner.inbox_waker, cx.waker());
             inner.inbox_waits = true;
-            *waits = true;
             Poll::Pending
         })
-    }
-
-    /// Looks for something to deliver; if there is nothing, the pump gets the buffer.
-    fn look(&mut self, inner: &mut Inner<K>) -> bool {
-        // A guard that was forgotten instead of dropped: its message stays unacknowledged.
-        self.finish(inner, ReasonCode::SUCCESS, false);
-        if self.rx.is_none() && inner.ready.is_some() {
-            self.rx = inner.rx.take();
-        }
-        let Some(rx) = &mut self.rx else {
-            return false;
-        };
-        if inner.ready.is_none() && inner.process(rx, false) != Turn::Deliver {
-            self.give_back(inner);
-            return false;
-        }
-        self.current = inner.ready.take();
-        inner.held = self.current.is_some();
-        inner.held
-    }
-
-    fn give_back(&mut self, inner: &mut Inner<K>) {
-        if let Some(rx) = self.rx.take() {
-            inner.rx = Some(rx);
-            wake(&mut inner.receive_waker);
-        }
     }
 
     /// The message that is out is done with; what comes next is prepared, so that the link never waits for a call
     /// of [`next`](Self::next).
     fn release(&mut self, code: ReasonCode, acknowledge: bool) {
-        let shared = self.shared.clone();
-        shared.with(|inner| self.finish(inner, code, acknowledge));
+        let Self { shared, hand } = self;
+        shared.with(|inner| hand.finish(inner, code, acknowledge));
+    }
+}
+
+impl<K: Kind> Hand<K> {
+    /// Looks for something to deliver; if there is nothing, the pump gets the buffer.
+    fn look(&mut self, inner: &mut Inner<K>) -> bool {
+        // A guard that was forgotten instead of dropped: its message stays unacknowledged.
+        self.finish(inner, ReasonCode::SUCCESS, false);
+        if !self.fetch(inner) {
+            return false;
+        }
+        self.current = inner.ready.take();
+        inner.held = true;
+        true
     }
 
+    /// Whether something is ready, with the receive buffer here.
+    fn fetch(&mut self, inner: &mut Inner<K>) -> bool {
+        if inner.ready.is_none() {
+            return self.advance(inner);
+        }
+        if self.rx.is_none() {
+            self.rx = inner.rx.take();
+        }
+        self.rx.is_some()
+    }
+
+    /// Handles what lies in the receive buffer, if it is here, and gives it back if nothing is found.
+    fn advance(&mut self, inner: &mut Inner<K>) -> bool {
+        let Some(rx) = &mut self.rx else {
+            return false;
+        };
+        if inner.process(rx, None) == Turn::Deliver {
+            return true;
+        }
+        self.give_back(inner);
+        false
+    }
+
+    fn give_back(&mut self, inner: &mut Inner<K>) {
+        if self.rx.is_some() {
+            inner.rx = self.rx.take();
+            inner.wake_runner();
+        }
+    }
+
+    #[inline(never)]
     fn finish(&mut self, inner: &mut Inner<K>, code: ReasonCode, acknowledge: bool) {
         let Some(current) = self.current.take() else {
             return;
         };
         inner.held = false;
         let token = current.token.filter(|_| acknowledge);
-        let unfinished = match (current.kind, inner.ready) {
-            (ReadyKind::Whole, _) => false,
-            // A piece that was asked for, and came when nobody asked any more.
-            (
-                _,
-                Some(Ready {
-                    kind: ReadyKind::Piece { last },
-                    ..
-                }),
-            ) if self.rx.is_none() => {
-                inner.ready = None;
-                self.rx = inner.rx.take();
-                wake(&mut inner.receive_waker);
-                !last
-            }
-            _ => self.rx.as_ref().is_none_or(ReceiveBuffer::is_in_large),
-        };
-        if unfinished && current.epoch == inner.session.epoch() {
-            inner.skip = true;
-            inner.discard = Some(token);
+        if current.kind != ReadyKind::Whole
+            && self.is_unfinished(inner)
+            && current.epoch == inner.session.epoch()
+        {
+            inner.discard_rest(token);
         } else if let Some(token) = token {
             inner.session.acknowledge(token, code);
         }
-        if let Some(rx) = &mut self.rx
-            && inner.process(rx, false) != Turn::Deliver
-        {
-            self.give_back(inner);
-        }
+        self.advance(inner);
         inner.notify();
+    }
+
+    /// Whether pieces of the large message are still to come.
+    fn is_unfinished(&mut self, inner: &mut Inner<K>) -> bool {
+        if self.rx.is_none()
+            && let Some(piece) = inner.ready.take_if(|ready| ready.kind.is_piece())
+        {
+            // One that was asked for, and came when nobody asked any more.
+            self.rx = inner.rx.take();
+            inner.wake_runner();
+            return piece.kind == ReadyKind::Piece;
+        }
+        self.rx.as_ref().is_none_or(ReceiveBuffer::is_in_large)
     }
 }
 
 impl<K: Kind> Drop for Inbox<K> {
     fn drop(&mut self) {
-        let shared = self.shared.clone();
+        let Self { shared, hand } = self;
         shared.with(|inner| {
-            self.finish(inner, ReasonCode::SUCCESS, false);
+            hand.finish(inner, ReasonCode::SUCCESS, false);
             inner.has_inbox = false;
             if let Some(ready) = inner.ready.take() {
-                inner.report.discarded = inner.report.discarded.saturating_add(1);
-                if ready.kind == ReadyKind::Whole {
-                    inner.acknowledge(ready.token);
-                } else {
-                    inner.skip = true;
-                    inner.discard = Some(ready.token);
-                }
+                inner.discard(ready);
             }
-            self.give_back(inner);
-            wake(&mut inner.receive_waker);
+            hand.give_back(inner);
+            inner.wake_runner();
             inner.notify();
         });
     }
@@ -201,20 +210,37 @@ impl<K: Kind> fmt::Debug for Inbox<K> {
     }
 }
 
-/// Tells the others when the inbox no longer waits.
-struct Waiting<K: Kind> {
-    shared: K::Pointer,
-    waits: bool,
+/// Waits for a message, and tells the others when the inbox no longer waits.
+struct Next<'i, K: Kind> {
+    /// Absent when it is done.
+    inbox: Option<&'i mut Inbox<K>>,
 }
 
-impl<K: Kind> Drop for Waiting<K> {
+impl<'i, K: Kind> Future for Next<'i, K> {
+    type Output = Result<Received<'i, K>, Stopped>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(inbox) = self.inbox.take() else {
+            return Poll::Pending;
+        };
+        match inbox.poll(cx) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(Received { inbox })),
+            Poll::Ready(Err(stopped)) => Poll::Ready(Err(stopped)),
+            Poll::Pending => {
+                self.inbox = Some(inbox);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<K: Kind> Drop for Next<'_, K> {
     fn drop(&mut self) {
-        if self.waits {
-            self.shared.with(|inner| {
-                inner.inbox_waits = false;
+        if let Some(inbox) = &self.inbox {
+            inbox.shared.with(|inner| {
                 // Who waits for room may have to stop waiting now.
-                if inner.ready.is_some() {
-                    Wakers::wake(&mut inner.progress);
+                if take(&mut inner.inbox_waits) && inner.ready.is_some() {
+                    inner.waiters.wake();
                 }
             });
         }
@@ -236,7 +262,7 @@ impl<K: Kind> Received<'_, K> {
     /// The payload is empty if the message is [not whole](Self::is_whole). Decodes anew with each call.
     #[must_use]
     pub fn publish(&self) -> Publish<'_> {
-        let publish = self.inbox.rx.as_ref().filter(|_| self.has_head());
+        let publish = self.inbox.hand.rx.as_ref().filter(|_| self.has_head());
         publish
             .and_then(ReceiveBuffer::current)
             .unwrap_or(Publish::new(TopicName::EMPTY, &[]))
@@ -290,11 +316,8 @@ impl<K: Kind> Received<'_, K> {
     /// Length of the payload in bytes, also of one that is streamed or was skipped.
     #[must_use]
     pub fn total_len(&self) -> u32 {
-        match self.inbox.current {
-            Some(Ready {
-                kind: ReadyKind::Large { len, .. },
-                ..
-            }) => len,
+        match self.inbox.hand.current {
+            Some(ready) if ready.kind.is_large() => ready.len,
             _ => u32::try_from(self.payload().len()).unwrap_or(u32::MAX),
         }
     }
@@ -312,42 +335,37 @@ impl<K: Kind> Received<'_, K> {
         if !poll_fn(|cx| self.poll_chunk(cx)).await? {
             return Ok(None);
         }
-        Ok(self.inbox.rx.as_ref().map(ReceiveBuffer::current_piece))
+        Ok(self
+            .inbox
+            .hand
+            .rx
+            .as_ref()
+            .map(ReceiveBuffer::current_piece))
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, LinkEnd>> {
-        let shared = self.inbox.shared.clone();
+        let Inbox { shared, hand } = &mut *self.inbox;
         shared.with(|inner| {
-            let Some(current) = &self.inbox.current else {
+            let Some(current) = hand.current.filter(|current| current.kind.is_large()) else {
                 return Poll::Ready(Ok(false));
             };
-            let is_large = matches!(current.kind, ReadyKind::Large { .. });
-            if !is_large || inner.discard.is_some() {
+            if inner.discard {
                 return Poll::Ready(Ok(false));
             }
             if current.epoch != inner.session.epoch() || !inner.session.is_connected() {
-                return Poll::Ready(Err(inner.report.last_end.unwrap_or(LinkEnd::Io)));
+                return Poll::Ready(Err(inner.last_end.unwrap_or(LinkEnd::Io)));
             }
-            if self.inbox.rx.is_none() && inner.ready.is_some() {
-                self.inbox.rx = inner.rx.take();
+            if inner.ready.is_none() && hand.rx.as_ref().is_some_and(|rx| !rx.is_in_large()) {
+                return Poll::Ready(Ok(false));
             }
-            let Some(rx) = &mut self.inbox.rx else {
+            if !hand.fetch(inner) {
                 register(&mut inner.inbox_waker, cx.waker());
                 return Poll::Pending;
-            };
-            if inner.ready.is_none() {
-                if !rx.is_in_large() {
-                    return Poll::Ready(Ok(false));
-                }
-                if inner.process(rx, false) != Turn::Deliver {
-                    self.inbox.give_back(inner);
-                    register(&mut inner.inbox_waker, cx.waker());
-                    return Poll::Pending;
-                }
             }
             inner.ready = None;
             // The end of a payload that was skipped is an empty piece.
-            Poll::Ready(Ok(!rx.current_piece().is_empty()))
+            let piece = hand.rx.as_ref().map(ReceiveBuffer::current_piece);
+            Poll::Ready(Ok(!piece.unwrap_or_default().is_empty()))
         })
     }
 
@@ -359,7 +377,7 @@ impl<K: Kind> Received<'_, K> {
     /// [`receive_maximum`](crate::session::Options::receive_maximum) unacknowledged messages.
     #[must_use]
     pub fn defer_ack(self) -> Option<AckToken> {
-        let token = self.inbox.current.and_then(|current| current.token);
+        let token = self.inbox.hand.current.and_then(|current| current.token);
         self.inbox.release(ReasonCode::SUCCESS, false);
         token
     }
@@ -371,15 +389,12 @@ impl<K: Kind> Received<'_, K> {
     }
 
     fn kind(&self) -> Option<ReadyKind> {
-        self.inbox.current.map(|current| current.kind)
+        self.inbox.hand.current.map(|current| current.kind)
     }
 
     /// Whether topic and properties are in the buffer.
     fn has_head(&self) -> bool {
-        !matches!(
-            self.kind(),
-            None | Some(ReadyKind::Large { known: false, .. })
-        )
+        !matches!(self.kind(), None | Some(ReadyKind::Nameless))
     }
 }
 

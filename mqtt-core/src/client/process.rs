@@ -1,193 +1,217 @@
 //! What is done with received bytes, by whoever has the receive buffer.
 
+use core::mem::take;
+
 use crate::{
-    receive::{ReceiveBuffer, Received},
-    session::{AckToken, Event, Oversize},
+    codec::ReasonCode,
+    receive::ReceiveBuffer,
+    session::{AckToken, Event, Options, Oversize, SessionError},
 };
 
-use super::{Inner, Kind, LinkEnd, LinkState, wake};
+use super::{Inner, Kind, LinkEnd, LinkState};
 
 /// Something for the application, found in the receive buffer and still lying there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ready {
-    pub(super) token: Option<AckToken>,
     pub(super) kind: ReadyKind,
     /// The link on which it came.
     pub(super) epoch: u16,
+    pub(super) token: Option<AckToken>,
+    /// Bytes of payload of a large message.
+    pub(super) len: u32,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+#[repr(u8)]
 pub(super) enum ReadyKind {
     /// A whole message.
     Whole,
-    /// The head of a large message with so many bytes of payload; `known`: topic and properties are there.
-    Large { len: u32, known: bool },
-    /// A piece of it.
-    Piece { last: bool },
+    /// A piece of a large message.
+    Piece,
+    /// The last piece of it.
+    LastPiece,
+    /// The head of a large message.
+    Large,
+    /// The same, but topic and properties did not fit either.
+    Nameless,
+}
+
+impl ReadyKind {
+    pub(super) fn is_large(self) -> bool {
+        self >= Self::Large
+    }
+
+    pub(super) fn is_piece(self) -> bool {
+        matches!(self, Self::Piece | Self::LastPiece)
+    }
 }
 
 /// What the owner of the receive buffer has to do next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub(super) enum Turn {
     /// Receive more bytes: only the pump can.
     Receive,
     /// Give [`Inner::ready`] to the application: only the inbox can.
     Deliver,
-    /// CONNACK was just read: only the pump can judge what it says of authentication.
-    Connected,
-    /// Answer the AUTH packet that was just read: only the pump has the options for it.
-    #[cfg(feature = "v5")]
-    Authenticate,
     /// Nothing: the link is about to end.
     End,
 }
 
 impl<K: Kind> Inner<K> {
-    /// Handles packets until there is something to do.
-    pub(super) fn process(&mut self, rx: &mut ReceiveBuffer<K::Buffer>, is_pump: bool) -> Turn {
-        if core::mem::take(&mut self.skip) {
-            rx.skip();
-        }
+    /// Handles packets until there is something to do. `pump`: for the receive pump, which alone has the options.
+    #[inline(never)]
+    pub(super) fn process(
+        &mut self,
+        rx: &mut ReceiveBuffer<K::Buffer>,
+        pump: Option<&Options<'_>>,
+    ) -> Turn {
         let turn = loop {
             if self.ending.is_some() {
                 break Turn::End;
             }
             // AUTH is for the pump.
-            if cfg!(feature = "v5") && !is_pump && rx.peek().is_some_and(|first| first >> 4 == 15) {
+            #[cfg(feature = "v5")]
+            if pump.is_none() && rx.peek().is_some_and(|first| first >> 4 == 15) {
                 break Turn::Receive;
             }
-            let now = self.now;
-            let event = match rx.next() {
-                Ok(None) => break Turn::Receive,
-                Ok(Some(received)) => {
-                    let large = match &received {
-                        Received::LargePublish(head) => {
-                            Some((head.payload_len, !head.topic.is_empty()))
-                        }
-                        _ => None,
-                    };
-                    let event = self.session.handle(received, now);
-                    event.map(|event| Found::of(&event, large))
-                }
-                Err(error) => {
-                    self.session.fail(error);
-                    Err(error)
-                }
-            };
-            match event {
-                Ok(Found::Nothing) => {}
-                Ok(Found::Connected { session_present }) => {
-                    self.set_state(LinkState::Connected { session_present });
-                    break Turn::Connected;
-                }
-                Ok(Found::Message(token, kind)) => {
-                    if let Some(turn) = self.found_message(rx, token, kind) {
-                        break turn;
-                    }
-                }
-                #[cfg(feature = "v5")]
-                Ok(Found::Authentication) => break Turn::Authenticate,
-                Err(error) => {
-                    self.end(LinkEnd::Session(error));
-                    break Turn::End;
-                }
+            match self.process_one(rx, pump) {
+                Ok(None) => {}
+                Ok(Some(turn)) => break turn,
+                Err(error) => self.end(LinkEnd::Session(error)),
             }
         };
         if turn == Turn::Deliver {
             self.session.set_receive_blocked(true, self.now);
         }
-        self.notify();
+        if pump.is_none() {
+            self.notify();
+        } else {
+            self.notify_waiters();
+        }
         turn
     }
 
-    fn found_message(
+    /// Handles one packet; what has to be done before the next, if anything.
+    fn process_one(
         &mut self,
         rx: &mut ReceiveBuffer<K::Buffer>,
-        token: Option<AckToken>,
-        kind: ReadyKind,
-    ) -> Option<Turn> {
-        if let ReadyKind::Piece { last } = kind
-            && let Some(token) = self.discard
-        {
-            if last {
-                self.discard = None;
-                self.acknowledge(token);
+        pump: Option<&Options<'_>>,
+    ) -> Result<Option<Turn>, SessionError> {
+        if take(&mut self.skip) {
+            rx.skip();
+        }
+        let received = match rx.next() {
+            Ok(Some(received)) => received,
+            Ok(None) => return Ok(Some(Turn::Receive)),
+            Err(error) => {
+                self.session.fail(error);
+                return Err(error);
+            }
+        };
+        let (kind, token, len) = match self.session.handle(received, self.now)? {
+            Event::None => return Ok(None),
+            Event::Connected(connack) => {
+                let session_present = connack.session_present;
+                self.connected = Some(self.now);
+                self.set_state(LinkState::Connected { session_present });
+                #[cfg(feature = "v5")]
+                self.authenticate(pump, connack.properties.authentication_data(), true)?;
+                return Ok(None);
+            }
+            #[cfg(feature = "v5")]
+            Event::Authentication { data, finished } => {
+                self.authenticate(pump, Some(data), finished)?;
+                return Ok(None);
+            }
+            Event::Message(incoming) => (ReadyKind::Whole, incoming.token, 0),
+            Event::LargeMessage(head, token) => {
+                let kind = if head.topic.is_empty() {
+                    ReadyKind::Nameless
+                } else {
+                    ReadyKind::Large
+                };
+                (kind, token, head.payload_len)
+            }
+            Event::Piece { last: false, .. } => (ReadyKind::Piece, None, 0),
+            Event::Piece { last: true, .. } => (ReadyKind::LastPiece, None, 0),
+        };
+        let _ = pump;
+        let epoch = self.session.epoch();
+        Ok(self.found(Ready {
+            kind,
+            epoch,
+            token,
+            len,
+        }))
+    }
+
+    fn found(&mut self, ready: Ready) -> Option<Turn> {
+        if self.discard && ready.kind.is_piece() {
+            if ready.kind == ReadyKind::LastPiece {
+                self.discard = false;
+                self.acknowledge(self.discard_token);
             }
             return None;
         }
-        let large = matches!(kind, ReadyKind::Large { .. });
-        if large && (self.oversize == Oversize::Skip || !self.has_inbox) {
-            rx.skip();
-            self.report.skipped = self.report.skipped.saturating_add(1);
+        if ready.kind.is_large() && (self.oversize == Oversize::Skip || !self.has_inbox) {
+            self.skip = true;
+            self.skipped = self.skipped.wrapping_add(1);
         }
         if !self.has_inbox {
-            self.report.discarded = self.report.discarded.saturating_add(1);
-            if large {
-                self.discard = Some(token);
-            } else {
-                self.acknowledge(token);
-            }
+            self.discard(ready);
             return None;
         }
-        self.ready = Some(Ready {
-            token,
-            kind,
-            epoch: self.session.epoch(),
-        });
+        self.ready = Some(ready);
         Some(Turn::Deliver)
     }
 
-    pub(super) fn acknowledge(&mut self, token: Option<AckToken>) {
+    /// Nobody wants it any more: it is acknowledged unseen, a large message after its last piece.
+    pub(super) fn discard(&mut self, ready: Ready) {
+        self.discarded = self.discarded.wrapping_add(1);
+        if ready.kind == ReadyKind::Whole {
+            self.acknowledge(ready.token);
+        } else {
+            self.discard_rest(ready.token);
+        }
+    }
+
+    pub(super) fn discard_rest(&mut self, token: Option<AckToken>) {
+        self.skip = true;
+        self.discard = true;
+        self.discard_token = token;
+    }
+
+    fn acknowledge(&mut self, token: Option<AckToken>) {
         if let Some(token) = token {
-            self.session
-                .acknowledge(token, crate::codec::ReasonCode::SUCCESS);
+            self.session.acknowledge(token, ReasonCode::SUCCESS);
         }
     }
 
-    /// The link is to end; its last bytes may still go out.
-    pub(super) fn end(&mut self, end: LinkEnd) {
-        if self.ending.is_none() {
-            self.ending = Some(end);
-        }
-        self.wake_transmit();
-        self.wake_watch();
-        wake(&mut self.receive_waker);
-    }
-
-    /// Ends the link for an error that the session did not find itself.
+    /// Lets the method of the options judge and answer what the server has just sent.
     #[cfg(feature = "v5")]
-    pub(super) fn fail(&mut self, error: crate::session::SessionError) {
+    fn authenticate(
+        &mut self,
+        pump: Option<&Options<'_>>,
+        data: Option<&[u8]>,
+        finished: bool,
+    ) -> Result<(), SessionError> {
+        let Some(method) = pump.and_then(|options| options.v5.authentication) else {
+            return Ok(());
+        };
+        let data = data.unwrap_or_default();
+        let answered = if finished {
+            method.finish(data).is_ok()
+        } else {
+            let answer = &mut |out: &mut crate::codec::Writer<'_>| method.respond(data, out);
+            let code = ReasonCode::CONTINUE_AUTHENTICATION;
+            self.session.authenticate(code, answer).is_ok()
+        };
+        if answered {
+            return Ok(());
+        }
+        let error = SessionError::AuthenticationFailed;
         self.session.fail(error);
-        self.end(LinkEnd::Session(error));
-    }
-}
-
-/// An event without its bytes, which stay in the receive buffer.
-enum Found {
-    Nothing,
-    Connected {
-        session_present: bool,
-    },
-    Message(Option<AckToken>, ReadyKind),
-    #[cfg(feature = "v5")]
-    Authentication,
-}
-
-impl Found {
-    fn of(event: &Event<'_>, large: Option<(u32, bool)>) -> Self {
-        match event {
-            Event::Connected(connack) => Self::Connected {
-                session_present: connack.session_present,
-            },
-            Event::Message(incoming) => Self::Message(incoming.token, ReadyKind::Whole),
-            Event::LargeMessage(_, token) => {
-                let (len, known) = large.unwrap_or_default();
-                Self::Message(*token, ReadyKind::Large { len, known })
-            }
-            Event::Piece { last, .. } => Self::Message(None, ReadyKind::Piece { last: *last }),
-            #[cfg(feature = "v5")]
-            Event::Authentication { .. } => Self::Authentication,
-            Event::None => Self::Nothing,
-        }
+        Err(error)
     }
 }

@@ -2,26 +2,40 @@
 
 use core::{
     fmt,
-    future::{pending, poll_fn},
-    task::Poll,
+    future::poll_fn,
+    pin::pin,
+    task::{Poll, Waker},
 };
 
-use embassy_futures::select::{Either, Either3, select, select3};
 use embedded_io_async::{Error, ErrorKind, Read, Write};
 
 use crate::{
     receive::ReceiveBuffer,
-    session::{Options, SessionError},
+    session::{Options, Reconnect},
     time::Instant,
 };
 
 use super::{
     Close, Connect, ConnectError, Inner, Kind, LinkEnd, LinkState, Shared, Wakers,
-    backoff::Backoff, process::Turn, register, wake,
+    backoff::Backoff, process::Turn, register,
 };
 
 /// How long the last bytes of a link may take, in milliseconds.
 const GOODBYE_MS: u32 = 3_000;
+
+/// What the runner is about. Each step has its own [`Inner::limit`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+#[repr(u8)]
+pub(super) enum Step {
+    /// Between two links.
+    Pausing,
+    /// A link is being made.
+    Making,
+    /// Bytes are pumped. Limited only when the link is about to end.
+    Pumping,
+    /// The link is being closed.
+    Closing,
+}
 
 /// Runs the connection. Nothing happens on the link unless somebody polls [`run`](Self::run).
 pub struct Runner<K: Kind> {
@@ -40,32 +54,39 @@ impl<K: Kind> Runner<K> {
     ///
     /// Dropping the future drops the link without DISCONNECT; the session is kept.
     pub async fn run<C: Connect>(&mut self, connector: &mut C, options: &Options<'_>) -> LinkEnd {
-        let Some(mut running) = Running::begin(&*self.shared, options) else {
+        let shared = &*self.shared;
+        let Some(mut running) = Running::begin(shared, options) else {
             return LinkEnd::Io;
         };
         let mut backoff = Backoff::new(options.client_id, K::now());
         loop {
-            let end = running.link(connector, options).await;
-            let lasted = running.link_ended(end);
-            if lasted.is_some_and(|ms| ms >= options.reconnect.stable_after_ms) {
-                backoff.reset();
-            }
-            let stop = self.shared.with(|inner| inner.stop);
-            if stop {
-                return running.stop(LinkEnd::Disconnected);
-            }
-            let now = K::now();
-            let pause = backoff
-                .next(&options.reconnect, now)
-                .filter(|_| !end.is_final());
-            let Some(retry_in_ms) = pause else {
-                return running.stop(end);
-            };
-            let waiting = LinkState::Waiting { retry_in_ms, end };
-            self.shared.with(|inner| inner.set_state(waiting));
-            let pause = K::sleep_until(now.plus(retry_in_ms));
-            if let Either::Second(()) = select(pause, stopped(&self.shared)).await {
-                return running.stop(LinkEnd::Disconnected);
+            let mut link = pin!(running.link(connector, options));
+            let mut sleep = pin!(None);
+            let mut alarm = None;
+            // The clock is looked at last, when the pumps have done what they can. It only ever drops a whole link.
+            poll_fn(|cx| {
+                if link.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                loop {
+                    match shared.with(|inner| inner.look(cx.waker(), &mut alarm)) {
+                        Look::Over => return Poll::Ready(()),
+                        Look::Set(deadline) => sleep.set(Some(K::sleep_until(deadline))),
+                        Look::Sleep => {}
+                    }
+                    let Some(sleep) = sleep.as_mut().as_pin_mut() else {
+                        return Poll::Pending;
+                    };
+                    if alarm.is_none() || sleep.poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    alarm = None;
+                }
+            })
+            .await;
+            let ended = shared.with(|inner| inner.link_ended(&options.reconnect, &mut backoff));
+            if let Some(end) = ended {
+                return end;
             }
         }
     }
@@ -77,121 +98,57 @@ impl<K: Kind> fmt::Debug for Runner<K> {
     }
 }
 
-/// Waits until the user wants to end.
-async fn stopped<K: Kind>(shared: &Shared<K>) {
-    poll_fn(|cx| {
-        shared.with(|inner| {
-            if inner.stop {
-                return Poll::Ready(());
-            }
-            register(&mut inner.watch_waker, cx.waker());
-            Poll::Pending
-        })
-    })
-    .await;
-}
-
 /// One run: has the wire buffer, and the receive buffer while the pump needs it. Gives both back when dropped.
 struct Running<'r, K: Kind> {
     shared: &'r Shared<K>,
     wire: Option<K::Buffer>,
-    /// When CONNACK came, on the present link.
-    connected: Option<Instant>,
+    rx: Option<ReceiveBuffer<K::Buffer>>,
 }
 
 impl<'r, K: Kind> Running<'r, K> {
     fn begin(shared: &'r Shared<K>, options: &Options<'_>) -> Option<Self> {
         shared.with(|inner| {
+            let wire = Some(inner.wire.take()?);
             inner.stop = false;
             inner.oversize = options.oversize;
+            inner.begin_attempt();
             Some(Self {
                 shared,
-                wire: Some(inner.wire.take()?),
-                connected: None,
+                wire,
+                rx: None,
             })
         })
     }
 
-    fn stop(self, end: LinkEnd) -> LinkEnd {
-        self.shared
-            .with(|inner| inner.set_state(LinkState::Stopped(end)));
-        end
-    }
-
-    /// One link from its making to its end.
-    async fn link<C: Connect>(&mut self, connector: &mut C, options: &Options<'_>) -> LinkEnd {
-        let shared = self.shared;
-        shared.with(|inner| {
-            inner.report.attempts = inner.report.attempts.saturating_add(1);
-            inner.set_state(LinkState::Connecting);
-        });
-        let mut lease = match select(Lease::take(shared), stopped(shared)).await {
-            Either::First(lease) => lease,
-            Either::Second(()) => return LinkEnd::Disconnected,
+    /// One link from its making to its end. Its end is told by [`Inner::ending`].
+    async fn link<C: Connect>(&mut self, connector: &mut C, options: &Options<'_>) {
+        let Self { shared, wire, rx } = self;
+        poll_fn(|_| shared.with(|inner| inner.poll_begin(rx, options))).await;
+        let (mut reader, mut writer) = match connector.connect().await {
+            Ok(halves) => halves,
+            Err(error) => return shared.with(|inner| inner.end(LinkEnd::Connect(error))),
         };
-        let timeout = K::sleep_until(K::now().plus(options.connect_timeout_ms));
-        let connecting = select3(connector.connect(), timeout, stopped(shared)).await;
-        let (mut reader, mut writer) = match connecting {
-            Either3::First(Ok(halves)) => halves,
-            Either3::First(Err(error)) => return LinkEnd::Connect(error),
-            Either3::Second(()) => return LinkEnd::Connect(ConnectError::TimedOut),
-            Either3::Third(()) => return LinkEnd::Disconnected,
+        let Some(wire) = wire else {
+            return;
         };
-        if let Err(end) = self.begin_session(&mut lease, options) {
-            return end;
+        if !shared.with(|inner| inner.begin_session(rx, options)) {
+            return;
         }
-        let Some(wire) = &mut self.wire else {
-            return LinkEnd::Io;
-        };
-        let connected = &mut self.connected;
-        let pumps = select3(
-            receive(shared, &mut reader, &mut lease, connected, options),
-            transmit(shared, &mut writer, wire.as_mut()),
-            watch(shared),
-        );
-        let end = match pumps.await {
-            Either3::First(end) | Either3::Second(end) | Either3::Third(end) => end,
-        };
-        let end = shared.with(|inner| inner.ending.take()).unwrap_or(end);
-        let deadline = K::sleep_until(K::now().plus(GOODBYE_MS));
-        select(writer.close(), deadline).await;
-        end
-    }
-
-    fn begin_session(
-        &mut self,
-        lease: &mut Lease<'_, K>,
-        options: &Options<'_>,
-    ) -> Result<(), LinkEnd> {
-        self.connected = None;
-        if let Some(rx) = &mut lease.rx {
-            rx.reset(options);
+        let wire = wire.as_mut();
+        {
+            let mut receive = pin!(receive(shared, &mut reader, rx, options));
+            let mut transmit = pin!(transmit(shared, &mut writer, wire));
+            // Only the first of them to end is polled no more: then the other one is dropped too.
+            poll_fn(|cx| {
+                let mut end = receive.as_mut().poll(cx);
+                if end.is_pending() {
+                    end = transmit.as_mut().poll(cx);
+                }
+                shared.with(|inner| inner.poll_pumped(end))
+            })
+            .await;
         }
-        self.shared.with(|inner| {
-            if inner.stop {
-                return Err(LinkEnd::Disconnected);
-            }
-            inner.now = K::now();
-            inner.ending = None;
-            inner.discard = None;
-            inner.skip = false;
-            inner.session.set_receive_blocked(false, inner.now);
-            let begun = inner.session.connect(options, inner.now);
-            begun.map_err(LinkEnd::Options)
-        })
-    }
-
-    /// Tidies up, and says how long the link was in use.
-    fn link_ended(&mut self, end: LinkEnd) -> Option<u32> {
-        let now = K::now();
-        self.shared.with(|inner| {
-            inner.report.last_end = Some(end);
-            inner.session.link_lost(end.is_by_peer());
-            inner.ending = None;
-            inner.notify();
-            wake(&mut inner.inbox_waker);
-        });
-        self.connected.take().map(|since| now.since(since))
+        writer.close().await;
     }
 }
 
@@ -199,6 +156,10 @@ impl<K: Kind> Drop for Running<'_, K> {
     fn drop(&mut self) {
         self.shared.with(|inner| {
             inner.wire = self.wire.take();
+            if self.rx.is_some() {
+                inner.rx = self.rx.take();
+            }
+            inner.runner_waker = None;
             inner.session.link_lost(false);
             inner.ending = None;
             if !matches!(inner.state, LinkState::Stopped(_)) {
@@ -209,139 +170,24 @@ impl<K: Kind> Drop for Running<'_, K> {
     }
 }
 
-/// The receive buffer on loan to the receive pump.
-struct Lease<'r, K: Kind> {
-    shared: &'r Shared<K>,
-    rx: Option<ReceiveBuffer<K::Buffer>>,
-}
-
-impl<'r, K: Kind> Lease<'r, K> {
-    /// Waits until the inbox does not need the buffer.
-    async fn take(shared: &'r Shared<K>) -> Self {
-        let mut lease = Self { shared, rx: None };
-        lease.wait().await;
-        lease
-    }
-
-    async fn wait(&mut self) {
-        poll_fn(|cx| {
-            self.shared.with(|inner| {
-                if inner.ready.is_none() && self.rx.is_none() {
-                    self.rx = inner.rx.take();
-                }
-                if self.rx.is_some() {
-                    return Poll::Ready(());
-                }
-                register(&mut inner.receive_waker, cx.waker());
-                Poll::Pending
-            })
-        })
-        .await;
-    }
-
-    fn give(&mut self, inner: &mut Inner<K>) {
-        if self.rx.is_some() {
-            inner.rx = self.rx.take();
-        }
-    }
-}
-
-impl<K: Kind> Drop for Lease<'_, K> {
-    fn drop(&mut self) {
-        let shared = self.shared;
-        shared.with(|inner| self.give(inner));
-    }
-}
-
 /// The receive pump: its socket future is dropped only with the link.
 async fn receive<K: Kind, R: Read>(
     shared: &Shared<K>,
     reader: &mut R,
-    lease: &mut Lease<'_, K>,
-    connected: &mut Option<Instant>,
+    rx: &mut Option<ReceiveBuffer<K::Buffer>>,
     options: &Options<'_>,
 ) -> LinkEnd {
     loop {
-        let Some(rx) = &mut lease.rx else {
-            lease.wait().await;
-            continue;
+        poll_fn(|_| shared.with(|inner| inner.poll_receive(rx, options))).await;
+        let Some(rx) = rx else {
+            return LinkEnd::Io;
         };
-        let turn = shared.with(|inner| inner.process(rx, true));
-        match turn {
-            Turn::Receive => match reader.read(rx.space()).await {
-                Ok(0) => return LinkEnd::PeerClosed,
-                Ok(len) => {
-                    rx.filled(len);
-                    shared.with(|inner| inner.now = K::now());
-                }
-                Err(error) => return end_of(&error),
-            },
-            Turn::Deliver => {
-                shared.with(|inner| {
-                    lease.give(inner);
-                    wake(&mut inner.inbox_waker);
-                    if !inner.inbox_waits {
-                        Wakers::wake(&mut inner.progress);
-                    }
-                });
-                lease.wait().await;
-                shared.with(|inner| {
-                    inner.now = K::now();
-                    inner.session.set_receive_blocked(false, inner.now);
-                });
-            }
-            Turn::Connected => {
-                *connected = Some(K::now());
-                #[cfg(feature = "v5")]
-                authenticate(shared, rx, options);
-            }
-            #[cfg(feature = "v5")]
-            Turn::Authenticate => authenticate(shared, rx, options),
-            // The other pump says goodbye.
-            Turn::End => return pending().await,
+        match reader.read(rx.space()).await {
+            Ok(0) => return LinkEnd::PeerClosed,
+            Ok(len) => rx.filled(len),
+            Err(error) => return end_of(&error),
         }
-        let _ = options;
     }
-}
-
-/// Lets the method of the options judge and answer what the server has just sent.
-#[cfg(feature = "v5")]
-fn authenticate<K: Kind>(
-    shared: &Shared<K>,
-    rx: &mut ReceiveBuffer<K::Buffer>,
-    options: &Options<'_>,
-) {
-    use crate::{
-        codec::{Packet, ReasonCode},
-        receive::Received,
-    };
-
-    let Some(method) = options.v5.authentication else {
-        return;
-    };
-    rx.put_back();
-    let (properties, code) = match rx.next() {
-        Ok(Some(Received::Packet(Packet::ConnAck(connack)))) => {
-            (connack.properties, ReasonCode::SUCCESS)
-        }
-        Ok(Some(Received::Packet(Packet::Auth(auth)))) => (auth.properties, auth.code),
-        _ => return,
-    };
-    let data = properties.authentication_data().unwrap_or_default();
-    let finished = code == ReasonCode::SUCCESS;
-    shared.with(|inner| {
-        let answered = if finished {
-            method.finish(data).is_ok()
-        } else {
-            let answer = &mut |out: &mut crate::codec::Writer<'_>| method.respond(data, out);
-            let code = ReasonCode::CONTINUE_AUTHENTICATION;
-            inner.session.authenticate(code, answer).is_ok()
-        };
-        if !answered {
-            inner.fail(SessionError::AuthenticationFailed);
-        }
-        inner.notify();
-    });
 }
 
 /// The transmit pump: many packets per write, and a flush when there is nothing more to write.
@@ -350,119 +196,276 @@ async fn transmit<K: Kind, W: Write>(
     writer: &mut W,
     wire: &mut [u8],
 ) -> LinkEnd {
+    let (mut sent, mut end) = (0, 0);
     let mut flushed = true;
     loop {
-        let (len, closed) = shared.with(|inner| {
-            inner.transmit_wanted = false;
-            let len = inner.session.transmit(wire, K::now());
-            inner.notify_others();
-            (len, inner.session.is_closed())
-        });
-        let bytes = wire.get(..len).unwrap_or_default();
-        if !bytes.is_empty() {
-            if let Err(error) = writer.write_all(bytes).await {
-                return end_of(&error);
+        let rest = wire.get(sent..end).unwrap_or_default();
+        let result = if rest.is_empty() {
+            sent = 0;
+            match poll_fn(|_| shared.with(|inner| inner.poll_transmit(wire, flushed))).await {
+                Output::Closed => return LinkEnd::Disconnected,
+                Output::Bytes(len) => {
+                    end = len;
+                    flushed = false;
+                    continue;
+                }
+                Output::Flush => {
+                    end = 0;
+                    flushed = true;
+                    writer.flush().await
+                }
             }
-            flushed = false;
-        } else if !flushed {
-            if let Err(error) = writer.flush().await {
-                return end_of(&error);
-            }
-            flushed = true;
-        } else if closed {
-            return LinkEnd::Disconnected;
         } else {
-            output(shared).await;
+            match writer.write(rest).await {
+                Ok(0) => return LinkEnd::Io,
+                Ok(len) => {
+                    sent = sent.saturating_add(len);
+                    continue;
+                }
+                Err(error) => Err(error),
+            }
+        };
+        if let Err(error) = result {
+            return end_of(&error);
         }
     }
 }
 
-/// Waits until the session may have something to send.
-async fn output<K: Kind>(shared: &Shared<K>) {
-    poll_fn(|cx| {
-        shared.with(|inner| {
-            if inner.transmit_wanted {
-                return Poll::Ready(());
-            }
-            register(&mut inner.transmit_waker, cx.waker());
-            Poll::Pending
-        })
-    })
-    .await;
+/// What the transmit pump does next.
+enum Output {
+    /// Write so many bytes.
+    Bytes(usize),
+    Flush,
+    Closed,
 }
 
-/// Watches the session's deadlines.
-async fn watch<K: Kind>(shared: &Shared<K>) -> LinkEnd {
-    let mut goodbye = None;
-    loop {
-        let (mut deadline, ending) = match shared.with(Inner::look_at_the_clock) {
-            Ok(next) => next,
-            Err(error) => return LinkEnd::Session(error),
-        };
-        if ending.is_some() {
-            // The first one counts, however often the end is asked for.
-            goodbye = goodbye.or(deadline);
-            deadline = goodbye;
-        }
-        let Some(deadline) = deadline else {
-            sooner(shared).await;
-            continue;
-        };
-        let slept = select(K::sleep_until(deadline), sooner(shared)).await;
-        if let (Either::First(()), Some(end)) = (slept, ending) {
-            return end;
-        }
-    }
-}
-
-/// Waits until the runner must look at the clock before the time it sleeps for.
-async fn sooner<K: Kind>(shared: &Shared<K>) {
-    poll_fn(|cx| {
-        shared.with(|inner| {
-            if inner.watch_wanted {
-                return Poll::Ready(());
-            }
-            register(&mut inner.watch_waker, cx.waker());
-            Poll::Pending
-        })
-    })
-    .await;
+/// What the clock says.
+enum Look {
+    /// Nothing new.
+    Sleep,
+    /// Sleep until then.
+    Set(Instant),
+    /// The link is over.
+    Over,
 }
 
 impl<K: Kind> Inner<K> {
-    /// Lets the session do what time demands. The next deadline, and why the link is about to end, if it is.
-    fn look_at_the_clock(&mut self) -> Result<(Option<Instant>, Option<LinkEnd>), SessionError> {
-        self.now = K::now();
-        self.watch_wanted = false;
-        if self.ending.is_some() {
-            // The last bytes have this long.
-            return Ok((Some(self.now.plus(GOODBYE_MS)), self.ending));
-        }
-        self.session.tick(self.now)?;
-        self.armed = self.session.next_deadline();
-        self.notify();
-        Ok((self.armed, None))
+    fn begin_attempt(&mut self) {
+        self.attempts = self.attempts.wrapping_add(1);
+        self.step = Step::Making;
+        self.limit = None;
+        self.ending = None;
+        self.set_state(LinkState::Connecting);
     }
 
-    /// As [`Inner::notify`], for the transmit pump, which need not wake itself.
-    pub(super) fn notify_others(&mut self) {
-        let progress = self.session.counters().progress;
-        if progress != self.seen_progress {
-            self.seen_progress = progress;
-            Wakers::wake(&mut self.progress);
+    /// Waits for the end of the pause, and until the inbox does not need the buffer.
+    fn poll_begin(
+        &mut self,
+        rx: &mut Option<ReceiveBuffer<K::Buffer>>,
+        options: &Options<'_>,
+    ) -> Poll<()> {
+        if self.step == Step::Pausing || !self.lend(rx) {
+            return Poll::Pending;
         }
-        let sooner = match (self.session.next_deadline(), self.armed) {
-            (Some(deadline), Some(armed)) => !deadline.has_reached(armed),
-            (Some(_), None) => true,
-            (None, _) => false,
+        self.limit = Some(K::now().plus(options.connect_timeout_ms));
+        Poll::Ready(())
+    }
+
+    /// Gives the receive buffer to the runner if nobody else needs it; whether the runner has it.
+    fn lend(&mut self, rx: &mut Option<ReceiveBuffer<K::Buffer>>) -> bool {
+        if rx.is_none() && self.ready.is_none() {
+            *rx = self.rx.take();
+        }
+        rx.is_some()
+    }
+
+    /// The bytes can flow. False if there is no more need.
+    fn begin_session(
+        &mut self,
+        rx: &mut Option<ReceiveBuffer<K::Buffer>>,
+        options: &Options<'_>,
+    ) -> bool {
+        if self.stop {
+            return false;
+        }
+        if let Some(rx) = rx {
+            rx.reset(options);
+        }
+        self.now = K::now();
+        self.step = Step::Pumping;
+        self.limit = None;
+        self.ending = None;
+        self.connected = None;
+        self.discard = false;
+        self.skip = false;
+        self.session.set_receive_blocked(false, self.now);
+        if let Err(error) = self.session.connect(options, self.now) {
+            self.ending = Some(LinkEnd::Options(error));
+            return false;
+        }
+        true
+    }
+
+    /// Handles what was received, then waits until bytes can be received into the buffer.
+    fn poll_receive(
+        &mut self,
+        rx: &mut Option<ReceiveBuffer<K::Buffer>>,
+        options: &Options<'_>,
+    ) -> Poll<()> {
+        self.now = K::now();
+        if rx.is_none() && self.lend(rx) {
+            self.session.set_receive_blocked(false, self.now);
+        }
+        let Some(buffer) = rx else {
+            return Poll::Pending;
         };
-        if sooner {
-            self.armed = self.session.next_deadline();
-            self.wake_watch();
+        match self.process(buffer, Some(options)) {
+            Turn::Receive => return Poll::Ready(()),
+            Turn::Deliver => {
+                self.rx = rx.take();
+                self.wake_inbox();
+                if !self.inbox_waits {
+                    self.waiters.wake();
+                }
+            }
+            // The other pump says goodbye.
+            Turn::End => {}
         }
+        Poll::Pending
+    }
+
+    /// Waits until there is something to send; `flushed`: and nothing to flush.
+    fn poll_transmit(&mut self, wire: &mut [u8], flushed: bool) -> Poll<Output> {
+        // After a write it is asked in any case, to learn that the bytes are with the transport.
+        if !flushed || self.session.has_output() {
+            let len = self.session.transmit(wire, K::now());
+            self.notify_waiters();
+            if len != 0 {
+                return Poll::Ready(Output::Bytes(len));
+            }
+        }
+        if !flushed {
+            return Poll::Ready(Output::Flush);
+        }
+        if self.session.is_closed() {
+            return Poll::Ready(Output::Closed);
+        }
+        Poll::Pending
+    }
+
+    /// Waits until a pump has ended, or has had time enough to do so.
+    fn poll_pumped(&mut self, end: Poll<LinkEnd>) -> Poll<()> {
+        if let Poll::Ready(end) = end {
+            self.close(end);
+        }
+        if self.step == Step::Closing {
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    /// The link is to end; its last bytes may still go out.
+    pub(super) fn end(&mut self, end: LinkEnd) {
+        if self.ending.is_none() {
+            self.ending = Some(end);
+            if self.step == Step::Pumping {
+                self.limit = Some(K::now().plus(GOODBYE_MS));
+            }
+        }
+        self.wake_runner();
+    }
+
+    /// Nothing can be sent any more.
+    fn close(&mut self, end: LinkEnd) {
+        self.end(end);
+        self.step = Step::Closing;
+        self.limit = Some(K::now().plus(GOODBYE_MS));
+    }
+
+    /// Does what time demands. `alarm` is what the runner sleeps for.
+    fn look(&mut self, waker: &Waker, alarm: &mut Option<Instant>) -> Look {
+        if register(&mut self.runner_waker, waker) {
+            // What has happened before is seen by looking again.
+            self.wake_runner();
+        }
+        self.now = K::now();
+        let Some(deadline) = self.next_limit() else {
+            return Look::Over;
+        };
+        // Later deadlines are seen when the present one has come: they move with each packet.
+        match (deadline, *alarm) {
+            (Some(deadline), Some(alarm)) if deadline.has_reached(alarm) => Look::Sleep,
+            (Some(deadline), _) => {
+                *alarm = Some(deadline);
+                Look::Set(deadline)
+            }
+            (None, _) => Look::Sleep,
+        }
+    }
+
+    /// When the clock is to be looked at again; `None` if the link is over.
+    #[allow(clippy::option_option, reason = "two questions")]
+    fn next_limit(&mut self) -> Option<Option<Instant>> {
+        if self.step == Step::Pumping && self.ending.is_none() {
+            // What there was to send before, the transmit pump knows of.
+            let idle = !self.session.has_output();
+            let Err(error) = self.session.tick(self.now) else {
+                if idle && self.session.has_output() {
+                    self.wake_runner();
+                }
+                return Some(self.session.next_deadline());
+            };
+            // There is no hope for it.
+            self.close(LinkEnd::Session(error));
+        }
+        if self.stop && self.step <= Step::Making {
+            return None;
+        }
+        if self.limit.is_some_and(|limit| self.now.has_reached(limit)) {
+            match self.step {
+                Step::Pausing => {
+                    self.begin_attempt();
+                    self.wake_runner();
+                }
+                Step::Making => {
+                    self.end(LinkEnd::Connect(ConnectError::TimedOut));
+                    return None;
+                }
+                Step::Pumping => self.close(LinkEnd::Io),
+                Step::Closing => return None,
+            }
+        }
+        Some(self.limit)
+    }
+
+    /// Tidies up. `None` if there will be another link, after a pause.
+    fn link_ended(&mut self, policy: &Reconnect, backoff: &mut Backoff) -> Option<LinkEnd> {
+        let mut end = self.ending.take().unwrap_or(LinkEnd::Io);
+        let now = K::now();
+        self.last_end = Some(end);
+        self.session.link_lost(end.is_by_peer());
+        self.notify();
+        let connected = self.connected.take();
+        if connected.is_some_and(|since| now.since(since) >= policy.stable_after_ms) {
+            backoff.reset();
+        }
+        if self.stop {
+            end = LinkEnd::Disconnected;
+        }
+        if !end.is_final()
+            && let Some(retry_in_ms) = backoff.next(policy, now)
+        {
+            self.step = Step::Pausing;
+            self.limit = Some(now.plus(retry_in_ms));
+            self.set_state(LinkState::Waiting { retry_in_ms, end });
+            return None;
+        }
+        self.set_state(LinkState::Stopped(end));
+        Some(end)
     }
 }
 
+#[inline(never)]
 fn end_of(error: &impl Error) -> LinkEnd {
     match error.kind() {
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => {

@@ -62,9 +62,11 @@ impl<K: Kind> Shared<K> {
         wire: K::Buffer,
         options: &Options<'_>,
     ) -> Result<Self, PublishError> {
-        let session = Session::new(tx, slots, options)?;
+        let session = Session::unconfigured(tx, slots);
+        let mut inner = Inner::new(session, ReceiveBuffer::new(rx), wire);
+        inner.session.configure(options)?;
         Ok(Self {
-            inner: K::Mutex::new(Inner::new(session, ReceiveBuffer::new(rx), wire)),
+            inner: K::Mutex::new(inner),
         })
     }
 

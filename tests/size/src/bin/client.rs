@@ -15,16 +15,19 @@ use size_job::kind::{Bare, Network};
 use size_job::stubs::{BUFFER_LEN, halt, is_stopped, write};
 use size_job::{buffer, fact};
 
-fact!(SIZE_OF_STATE, size_of::<Shared<Bare>>());
+fact!(SIZE_OF_STATE, size_of::<Shared<Bare>>() + SLOTS_LEN * size_of::<Slot>());
 fact!(SIZE_OF_RUN_FUTURE, CONNECTION_LEN);
 fact!(SIZE_OF_JOB_FUTURE, APPLICATION_LEN);
 fact!(SIZE_OF_BUFFERS, 3 * BUFFER_LEN);
 
+/// Eight messages in each direction, CONNECT and SUBSCRIBE.
+const SLOTS_LEN: usize = 8 + 8 + 2;
 const CONNECTION_LEN: usize = future_size(&connection);
 const APPLICATION_LEN: usize = future_size(&application);
 
 static CONNECTION: Memory<CONNECTION_LEN> = Memory::new();
 static APPLICATION: Memory<APPLICATION_LEN> = Memory::new();
+static mut SLOTS: [Slot; SLOTS_LEN] = [Slot::FREE; SLOTS_LEN];
 static mut SHARED: MaybeUninit<Shared<Bare>> = MaybeUninit::uninit();
 
 #[unsafe(no_mangle)]
@@ -35,9 +38,10 @@ extern "C" fn start() -> ! {
 
 /// `None` when something failed; there is nobody to tell.
 fn run() -> Option<()> {
-    let shared = Shared::new(buffer!(), buffer!(), [Slot::FREE; 18], buffer!(), &OPTIONS).ok()?;
     // SAFETY: runs once, and nothing else names these statics.
     let (connection, application) = unsafe {
+        let slots: &'static mut [Slot] = &mut *addr_of_mut!(SLOTS);
+        let shared = Shared::new(buffer!(), buffer!(), slots, buffer!(), &OPTIONS).ok()?;
         let shared: &'static Shared<Bare> = (*addr_of_mut!(SHARED)).write(shared);
         let (client, inbox, runner) = mqtt_core::client::new(shared);
         (

@@ -1,3 +1,4 @@
+use super::code;
 use super::properties::Place;
 use super::{
     DecodeError, EncodeError, PacketIdentifier, PacketType, Properties, Reader, ReasonCode,
@@ -54,7 +55,7 @@ impl<'a> Ack<'a> {
         if !version.is_v5() {
             return encode_ack(packet_type, self.packet_identifier, self.code, version, out);
         }
-        if !is_code_of(packet_type, self.code) {
+        if !self.code.is_of(packet_type) {
             return Err(EncodeError::InvalidValue);
         }
         if self.properties.is_empty() {
@@ -76,16 +77,8 @@ impl<'a> Ack<'a> {
     ) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
         let mut ack = Self::new(reader.packet_identifier()?);
-        if version.is_v5() && !reader.is_empty() {
-            ack.code = ReasonCode(reader.u8()?);
-            if !is_code_of(packet_type, ack.code) {
-                return Err(DecodeError::ReasonCode);
-            }
-            if !reader.is_empty() {
-                ack.properties.read(&mut reader, version, Place::Ack)?;
-            }
-        }
-        reader.finish()?;
+        let (code, properties) = (&mut ack.code, &mut ack.properties);
+        code::read(packet_type, Place::Ack, reader, code, properties, version)?;
         Ok(ack)
     }
 }
@@ -121,15 +114,4 @@ const fn is_ack(packet_type: PacketType) -> bool {
         packet_type,
         PacketType::PubAck | PacketType::PubRec | PacketType::PubRel | PacketType::PubComp
     )
-}
-
-/// MQTT 5 §3.4.2.1 to §3.7.2.1.
-const fn is_code_of(packet_type: PacketType, code: ReasonCode) -> bool {
-    match packet_type {
-        PacketType::PubRel | PacketType::PubComp => matches!(code.0, 0x00 | 0x92),
-        _ => matches!(
-            code.0,
-            0x00 | 0x10 | 0x80 | 0x83 | 0x87 | 0x90 | 0x91 | 0x97 | 0x99
-        ),
-    }
 }

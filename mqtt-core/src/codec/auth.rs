@@ -1,3 +1,4 @@
+use super::code;
 use super::properties::Place;
 use super::{
     DecodeError, EncodeError, PacketType, Properties, Reader, ReasonCode, Version, Writer,
@@ -27,7 +28,7 @@ impl<'a> Auth<'a> {
         }
         let is_short = self.code == ReasonCode::SUCCESS && self.properties.is_empty();
         let has_method = self.properties.has_authentication_method();
-        if !is_code(self.code) || !is_short && !has_method {
+        if !self.code.is_of(PacketType::Auth) || !is_short && !has_method {
             return Err(EncodeError::InvalidValue);
         }
         let mut writer = Writer::new(out);
@@ -46,24 +47,25 @@ impl<'a> Auth<'a> {
         if !version.is_v5() {
             return Err(DecodeError::PacketType);
         }
-        let mut reader = Reader::new(body);
         let mut auth = Self {
             code: ReasonCode::SUCCESS,
             properties: Properties::NONE,
         };
-        // Without a body it is a success without properties (§3.15.2.1).
-        if !reader.is_empty() {
-            auth.code = ReasonCode(reader.u8()?);
-            if !is_code(auth.code) {
-                return Err(DecodeError::ReasonCode);
-            }
-            auth.properties.read(&mut reader, version, Place::Auth)?;
-            if !auth.properties.has_authentication_method() {
-                return Err(DecodeError::AuthenticationMethod);
-            }
+        code::read(
+            PacketType::Auth,
+            Place::Auth,
+            Reader::new(body),
+            &mut auth.code,
+            &mut auth.properties,
+            version,
+        )?;
+        // Without a body it is a success without properties (§3.15.2.1), else they must be there.
+        match body {
+            [] => Ok(auth),
+            [_] => Err(DecodeError::Truncated),
+            _ if auth.properties.has_authentication_method() => Ok(auth),
+            _ => Err(DecodeError::AuthenticationMethod),
         }
-        reader.finish()?;
-        Ok(auth)
     }
 
     /// Reads an AUTH in a client, to whom no server sends "re-authenticate".
@@ -77,8 +79,4 @@ impl<'a> Auth<'a> {
         }
         Ok(auth)
     }
-}
-
-const fn is_code(code: ReasonCode) -> bool {
-    matches!(code.0, 0x00 | 0x18 | 0x19)
 }

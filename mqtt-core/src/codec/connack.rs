@@ -60,24 +60,21 @@ impl<'a> ConnAck<'a> {
         if flags > 1 {
             return Err(DecodeError::ReservedBits);
         }
-        let session_present = flags == 1;
-        check(session_present, code, version)?;
-        let mut properties = Properties::NONE;
-        properties.read(&mut reader, version, Place::ConnAck)?;
-        reader.finish()?;
-        Ok(Self {
-            session_present,
+        let mut connack = Self {
+            session_present: flags == 1,
             code,
-            properties,
-        })
+            properties: Properties::NONE,
+        };
+        check(connack.session_present, code, version)?;
+        connack
+            .properties
+            .read(&mut reader, version, Place::ConnAck)?;
+        reader.finish()?;
+        Ok(connack)
     }
 }
 
-const fn check(
-    session_present: bool,
-    code: ReasonCode,
-    version: Version,
-) -> Result<(), DecodeError> {
+fn check(session_present: bool, code: ReasonCode, version: Version) -> Result<(), DecodeError> {
     if !is_code(code, version) {
         return Err(DecodeError::ReasonCode);
     }
@@ -89,18 +86,10 @@ const fn check(
 }
 
 /// MQTT 3.1.1 table 3.1, MQTT 5 §3.2.2.2.
-const fn is_code(code: ReasonCode, version: Version) -> bool {
-    if !version.is_v5() {
-        return code.0 <= 5;
+fn is_code(code: ReasonCode, version: Version) -> bool {
+    if version.is_v5() {
+        code.is_of(PacketType::ConnAck)
+    } else {
+        code.0 <= 5
     }
-    matches!(
-        code.0,
-        0x00 | 0x80..=0x8a
-            | 0x8c
-            | 0x90
-            | 0x95
-            | 0x97
-            | 0x99..=0x9d
-            | 0x9f
-    )
 }

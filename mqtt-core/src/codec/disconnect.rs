@@ -1,3 +1,4 @@
+use super::code;
 use super::properties::Place;
 use super::{
     DecodeError, EncodeError, PacketType, Properties, Reader, ReasonCode, Version, Writer,
@@ -36,7 +37,7 @@ impl<'a> Disconnect<'a> {
             writer.bytes(&[PacketType::Disconnect.first_byte(), 0])?;
             return Ok(writer.len());
         }
-        if !is_code(self.code) {
+        if !self.code.is_of(PacketType::Disconnect) {
             return Err(EncodeError::InvalidValue);
         }
         let remaining_length = self.properties.section_len(version).saturating_add(1);
@@ -48,20 +49,15 @@ impl<'a> Disconnect<'a> {
     }
 
     pub(crate) fn decode(body: &'a [u8], version: Version) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(body);
         let mut disconnect = Self::new();
-        if version.is_v5() && !reader.is_empty() {
-            disconnect.code = ReasonCode(reader.u8()?);
-            if !is_code(disconnect.code) {
-                return Err(DecodeError::ReasonCode);
-            }
-            if !reader.is_empty() {
-                disconnect
-                    .properties
-                    .read(&mut reader, version, Place::Disconnect)?;
-            }
-        }
-        reader.finish()?;
+        code::read(
+            PacketType::Disconnect,
+            Place::Disconnect,
+            Reader::new(body),
+            &mut disconnect.code,
+            &mut disconnect.properties,
+            version,
+        )?;
         Ok(disconnect)
     }
 
@@ -87,18 +83,4 @@ impl Default for Disconnect<'_> {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// MQTT 5 §3.14.2.1, client's and server's codes.
-const fn is_code(code: ReasonCode) -> bool {
-    matches!(
-        code.0,
-        0x00 | 0x04
-            | 0x80..=0x83
-            | 0x87
-            | 0x89
-            | 0x8b
-            | 0x8d..=0x90
-            | 0x93..=0xa2
-    )
 }

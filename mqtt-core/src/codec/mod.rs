@@ -21,6 +21,7 @@
 mod ack;
 #[cfg(feature = "v5")]
 mod auth;
+mod code;
 mod connack;
 mod connect;
 mod disconnect;

@@ -174,13 +174,9 @@ fn check(packet_type: PacketType, codes: &[u8], version: Version) -> Result<(), 
     if codes.is_empty() {
         return Err(DecodeError::EmptyList);
     }
-    let are_legal = codes.iter().all(|code| {
-        if is_unsuback {
-            is_unsuback_code(*code)
-        } else {
-            is_suback_code(*code, version)
-        }
-    });
+    let are_legal = codes
+        .iter()
+        .all(|code| is_code(packet_type, *code, version));
     if are_legal {
         Ok(())
     } else {
@@ -188,16 +184,12 @@ fn check(packet_type: PacketType, codes: &[u8], version: Version) -> Result<(), 
     }
 }
 
-/// MQTT 3.1.1 §3.9.3, MQTT 5 §3.9.3.
-const fn is_suback_code(code: u8, version: Version) -> bool {
-    match code {
-        0..=2 | 0x80 => true,
-        0x83 | 0x87 | 0x8f | 0x91 | 0x97 | 0x9e | 0xa1 | 0xa2 => version.is_v5(),
-        _ => false,
+/// MQTT 3.1.1 §3.9.3, MQTT 5 §3.9.3 and §3.11.3.
+#[inline]
+fn is_code(packet_type: PacketType, code: u8, version: Version) -> bool {
+    if version.is_v5() {
+        ReasonCode(code).is_of(packet_type)
+    } else {
+        matches!(code, 0..=2 | 0x80)
     }
-}
-
-/// MQTT 5 §3.11.3.
-const fn is_unsuback_code(code: u8) -> bool {
-    matches!(code, 0x00 | 0x11 | 0x80 | 0x83 | 0x87 | 0x8f | 0x91)
 }

@@ -332,7 +332,7 @@ impl<'a> Properties<'a> {
 
     /// Whether there is an authentication method, asked without making a string of it.
     pub(crate) fn has_authentication_method(&self) -> bool {
-        self.source.has(0x15)
+        self.data(0x15).is_some()
     }
 
     fn topic(self, id: u8) -> Option<TopicName<'a>> {

@@ -42,14 +42,6 @@ impl<'a> Source<'a> {
             Self::Received(mut bytes) => find(&mut bytes, id)?.get(2..),
         }
     }
-
-    /// Whether there is a property `id`.
-    pub(super) fn has(self, id: u8) -> bool {
-        match self {
-            Self::Listed(mut list, ops) => (ops.find)(&mut list, id).is_some(),
-            Self::Received(mut bytes) => find(&mut bytes, id).is_some(),
-        }
-    }
 }
 
 impl Default for Source<'_> {

@@ -168,7 +168,7 @@ impl<'a> TopicFilter<'a> {
     /// Whether several clients share the subscription (`$share/name/filter`).
     #[must_use]
     pub const fn is_shared(&self) -> bool {
-        share(self.0).is_some()
+        matches!(self.0.first_chunk(), Some(b"$share/"))
     }
 
     /// Whether a message to `topic` belongs to this subscription.

@@ -1,6 +1,6 @@
 //! The parts of a PUBLISH of MQTT 5 that was encoded before, for the few changes that are made when it is sent.
 
-use super::{FixedHeader, Reader, Version, properties};
+use super::{Reader, properties};
 
 /// An encoded PUBLISH, taken apart. Topic and properties stand without their length.
 pub(crate) struct PublishParts<'a> {
@@ -13,10 +13,11 @@ pub(crate) struct PublishParts<'a> {
 
 impl<'a> PublishParts<'a> {
     pub(crate) fn of(packet: &'a [u8]) -> Option<Self> {
-        let (header, header_len) = FixedHeader::decode(packet, Version::V5).ok()??;
-        let mut reader = Reader::new(packet.get(header_len..)?);
+        let mut reader = Reader::new(packet);
+        let first = reader.u8().ok()?;
+        reader.variable_byte_integer().ok()?;
         let topic = reader.binary().ok()?;
-        let has_identifier = header.packet_type_and_flags & 0x06 != 0;
+        let has_identifier = first & 0x06 != 0;
         let identifier = reader.bytes(if has_identifier { 2 } else { 0 }).ok()?;
         let len = reader.variable_byte_integer().ok()?;
         let properties = reader.bytes(usize::try_from(len).ok()?).ok()?;

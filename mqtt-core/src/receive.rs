@@ -203,7 +203,6 @@ impl State {
         aliases: aliases::Aliases::OFF,
     };
 
-    #[inline(never)]
     fn forget_given(&mut self) {
         self.start = self.start.saturating_add(self.given).min(self.end);
         self.given = 0;
@@ -217,7 +216,6 @@ impl State {
         len
     }
 
-    #[inline(never)]
     fn next<'b>(&mut self, bytes: &'b mut [u8]) -> Result<Option<Received<'b>>, SessionError> {
         if let Large::Payload { left, skip } = self.large {
             return Ok(self.next_piece(bytes, left, skip));

@@ -124,13 +124,15 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// Queued packets in order. Messages at QoS 1 and 2 wait while the quota is used up, and the others pass them
     /// [MQTT-3.3.4-8]. Before CONNACK only CONNECT and AUTH are sent [MQTT-3.1.2-30].
     fn send_queue(&mut self, out: &mut Writer<'_>, now: Instant) -> bool {
+        const WAITING: u16 = State::QUEUED.bit() | State::STREAM.bit();
+        let connecting = self.core.phase == Phase::Connecting;
         let mut all = true;
         let mut index = self.core.next;
         while index < self.core.used {
             let slot = self.slot(usize::from(index));
-            let (state, kind) = (slot.state, slot.kind);
-            if state == State::QUEUED || state == State::STREAM {
-                let waits = if self.core.phase == Phase::Connecting {
+            let kind = slot.kind;
+            if slot.state.is_in(WAITING) {
+                let waits = if connecting {
                     !kind.is_handshake()
                 } else {
                     kind.needs_quota() && self.core.in_flight >= self.core.quota

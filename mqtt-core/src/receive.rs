@@ -75,16 +75,18 @@ enum Large {
     },
 }
 
-impl<B: AsRef<[u8]> + AsMut<[u8]>> ReceiveBuffer<B> {
+impl<B> ReceiveBuffer<B> {
     /// An empty buffer for 3.1.1, without limits; [`reset`](Self::reset) sets them.
     #[must_use]
-    pub fn new(buffer: B) -> Self {
+    pub const fn new(buffer: B) -> Self {
         Self {
             buffer,
             state: State::NEW,
         }
     }
+}
 
+impl<B: AsRef<[u8]> + AsMut<[u8]>> ReceiveBuffer<B> {
     /// Empties the buffer for a new link.
     pub fn reset(&mut self, options: &Options<'_>) {
         let state = &mut self.state;

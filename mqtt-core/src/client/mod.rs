@@ -42,19 +42,15 @@ use runner::Step;
 
 /// What client, inbox and runner share.
 pub struct Shared<K: Kind> {
-    inner: K::Mutex<Inner<K>>,
+    content: K::Mutex<Content<K>>,
 }
 
 impl<K: Kind> Shared<K> {
-    /// Makes the shared state.
-    ///
-    /// - `rx` holds received bytes, see [`ReceiveBuffer`] for its size;
-    /// - `tx` holds queued and unacknowledged packets, `slots` their table, see [`Session`];
-    /// - `wire` holds the bytes of one write to the link: 128 bytes do, more make fewer and larger writes.
+    /// Makes the shared state, for buffers see [`Content::new`].
     ///
     /// # Errors
     ///
-    /// As [`Session::new`].
+    /// As [`configure`](Self::configure).
     pub fn new(
         rx: K::Buffer,
         tx: K::Buffer,
@@ -62,16 +58,29 @@ impl<K: Kind> Shared<K> {
         wire: K::Buffer,
         options: &Options<'_>,
     ) -> Result<Self, PublishError> {
-        let session = Session::unconfigured(tx, slots);
-        let mut inner = Inner::new(session, ReceiveBuffer::new(rx), wire);
-        inner.session.configure(options)?;
-        Ok(Self {
-            inner: K::Mutex::new(inner),
-        })
+        let content = Content::new(rx, tx, slots, wire);
+        let shared = Self::unconfigured(K::Mutex::new(content));
+        shared.configure(options)?;
+        Ok(shared)
+    }
+
+    /// The same in two steps, so that the state can lie in a static from the start; [`configure`](Self::configure)
+    /// comes next. Saves the code and the stack that it takes to build it.
+    pub const fn unconfigured(content: K::Mutex<Content<K>>) -> Self {
+        Self { content }
+    }
+
+    /// Takes over the options for what is published before the runner is run.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::configure`].
+    pub fn configure(&self, options: &Options<'_>) -> Result<(), PublishError> {
+        self.with(|inner| inner.session.configure(options))
     }
 
     fn with<R>(&self, f: impl FnOnce(&mut Inner<K>) -> R) -> R {
-        self.inner.with(f)
+        self.content.with(|content| f(&mut content.0))
     }
 }
 
@@ -91,6 +100,31 @@ pub fn new<K: Kind>(shared: K::Pointer) -> (Client<K>, Inbox<K>, Runner<K>) {
         Inbox::new(shared.clone()),
         Runner::new(shared),
     )
+}
+
+/// What lies under the lock of [`Shared`].
+pub struct Content<K: Kind>(Inner<K>);
+
+impl<K: Kind> Content<K> {
+    /// Takes the memory:
+    ///
+    /// - `rx` holds received bytes, see [`ReceiveBuffer`] for its size;
+    /// - `tx` holds queued and unacknowledged packets, `slots` their table, see [`Session`];
+    /// - `wire` holds the bytes of one write to the link: 128 bytes do, more make fewer and larger writes.
+    #[must_use]
+    pub const fn new(rx: K::Buffer, tx: K::Buffer, slots: K::Slots, wire: K::Buffer) -> Self {
+        Self(Inner::new(
+            Session::unconfigured(tx, slots),
+            ReceiveBuffer::new(rx),
+            wire,
+        ))
+    }
+}
+
+impl<K: Kind> core::fmt::Debug for Content<K> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Content").finish_non_exhaustive()
+    }
 }
 
 /// The shared state, under the lock.
@@ -144,7 +178,7 @@ struct Inner<K: Kind> {
 }
 
 impl<K: Kind> Inner<K> {
-    fn new(
+    const fn new(
         session: Session<K::Buffer, K::Slots>,
         rx: ReceiveBuffer<K::Buffer>,
         wire: K::Buffer,
@@ -163,7 +197,7 @@ impl<K: Kind> Inner<K> {
             discard_token: None,
             seen_progress: 0,
             ready: None,
-            now: Instant::default(),
+            now: Instant::from_millis(0),
             limit: None,
             connected: None,
             runner_waker: None,

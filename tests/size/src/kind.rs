@@ -40,6 +40,13 @@ impl Kind for Bare {
 #[derive(Debug)]
 pub struct Masked<T>(UnsafeCell<T>);
 
+impl<T> Masked<T> {
+    /// As [`Mutex::new`], for statics.
+    pub const fn of(value: T) -> Self {
+        Self(UnsafeCell::new(value))
+    }
+}
+
 impl<T> Mutex<T> for Masked<T> {
     fn new(value: T) -> Self {
         Self(UnsafeCell::new(value))

@@ -343,9 +343,9 @@ impl Options {
         self
     }
 
-    /// How many messages at QoS 1 and 2 the broker may send before we acknowledge the first. By default 8.
+    /// How many messages at QoS 1 and 2 the broker may send before we acknowledge the first. By default 256.
     ///
-    /// MQTT 5 tells the broker. On 3.1.1 a broker that sends more at QoS 2 ends the link: mosquitto's default is 20.
+    /// MQTT 5 tells the broker. A broker that sends more ends the link; on 3.1.1 that is when the table is full.
     #[must_use]
     pub fn receive_maximum(mut self, packets: u16) -> Self {
         self.session.core.receive_maximum = packets;
@@ -512,6 +512,7 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("transport", &self.transport)
             .field("session", &self.session)
+            .field("outbox", &self.outbox)
             .field("buffers", &self.buffers)
             .field("fail_fast", &self.fail_fast)
             .finish()

@@ -159,10 +159,16 @@ impl Will {
     }
 }
 
+/// Memory is no matter here, and mosquitto sends more than was announced when it resumes a session after a restart.
+const RECEIVE_MAXIMUM: u16 = 256;
+
 impl SessionOptions {
     pub(crate) fn new() -> Self {
         Self {
-            core: session::Options::new(""),
+            core: session::Options {
+                receive_maximum: RECEIVE_MAXIMUM,
+                ..session::Options::new("")
+            },
             client_id: String::new(),
             user_name: None,
             password: None,

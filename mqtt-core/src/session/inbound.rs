@@ -118,11 +118,11 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             bump(&mut self.core.counters.received);
             return Ok(Admission::New(None));
         };
-        if let Some(index) = self.open_exchange(id) {
-            if qos == QoS::ExactlyOnce {
-                self.repeat(index);
-                return Ok(Admission::Repetition);
-            }
+        if qos == QoS::ExactlyOnce
+            && let Some(index) = self.open_exchange(id)
+        {
+            self.repeat(index);
+            return Ok(Admission::Repetition);
         }
         let over = self.core.is_v5() && self.core.inbound >= self.core.settings.receive_maximum;
         let slot = Slot {

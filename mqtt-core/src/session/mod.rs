@@ -399,21 +399,20 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         if is_publish {
             slot.len = 0;
         }
-        let core = &mut self.core;
         if state.is_in(states::IN_FLIGHT) {
-            core.in_flight = core.in_flight.wrapping_sub(1);
+            self.core.in_flight = self.core.in_flight.wrapping_sub(1);
         } else if state.is_in(states::AWAITED) {
-            core.requests = core.requests.wrapping_sub(1);
+            self.core.requests = self.core.requests.wrapping_sub(1);
         }
         if is_publish {
             bump(if failure == 0 {
-                &mut core.counters.delivered
+                &mut self.core.counters.delivered
             } else {
-                &mut core.counters.failed
+                &mut self.core.counters.failed
             });
         }
-        core.output = true;
-        core.progress();
+        self.core.output = true;
+        self.core.progress();
         if !watched {
             self.free(index);
         }

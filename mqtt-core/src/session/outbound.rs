@@ -23,6 +23,10 @@ use super::{
 /// Slots that are left free beside those for inbound messages: for CONNECT.
 pub(super) const HANDSHAKE_SLOTS: u16 = 1;
 
+/// Writes SUBSCRIBE or UNSUBSCRIBE with the identifier, and returns its length.
+type EncodeRequest<'e> =
+    &'e mut dyn FnMut(PacketIdentifier, &mut [u8]) -> Result<usize, EncodeError>;
+
 impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// Queues a publication. Never waits.
     ///
@@ -230,7 +234,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         kind: Kind,
         filters: usize,
         watched: bool,
-        encode: &mut dyn FnMut(PacketIdentifier, &mut [u8]) -> Result<usize, EncodeError>,
+        encode: EncodeRequest<'_>,
     ) -> Result<Ticket, PublishError> {
         let code = u8::try_from(filters).map_err(|_| EncodeError::TooLong)?;
         let id = self.new_identifier();
@@ -390,11 +394,9 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             .iter_mut()
             .rev()
             .find(|slot| slot.id == ticket.0 && slot.state.is_in(states::OUTBOUND));
-        if let Some(slot) = watched {
-            if slot.state != State::DONE {
-                slot.marks &= !marks::WATCHED;
-                return;
-            }
+        if let Some(slot) = watched.filter(|slot| slot.state != State::DONE) {
+            slot.marks &= !marks::WATCHED;
+            return;
         }
         self.take_outcome(ticket);
     }

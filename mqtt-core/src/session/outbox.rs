@@ -18,11 +18,13 @@ pub enum OutboxPolicy {
     KeepLatest,
 }
 
+type MakeRoom<B, S> = fn(&mut Session<B, S>) -> bool;
+
 /// What a policy does. A program that never names one does not contain it.
 pub(super) struct Outbox<B, S> {
     pub(super) policy: OutboxPolicy,
     /// Gives something up to make room; false if there is nothing to give up.
-    pub(super) make_room: Option<fn(&mut Session<B, S>) -> bool>,
+    pub(super) make_room: Option<MakeRoom<B, S>>,
     /// Is told of each message that was accepted.
     pub(super) accepted: Option<fn(&mut Session<B, S>)>,
 }

@@ -211,6 +211,10 @@ impl State {
     }
 
     /// End of the bytes that may be received into.
+    #[cfg_attr(
+        not(feature = "v5"),
+        allow(clippy::unused_self, reason = "aliases are of MQTT 5")
+    )]
     fn limit(&self, len: usize) -> usize {
         #[cfg(feature = "v5")]
         return self.aliases.limit().min(len);

@@ -251,6 +251,10 @@ impl<K: Kind> Inner<K> {
 
     #[inline(never)]
     fn set_state(&mut self, state: LinkState) {
+        #[cfg(feature = "log")]
+        log::info!("link: {state}");
+        #[cfg(feature = "defmt")]
+        defmt::info!("link: {}", state);
         self.state = state;
         self.waiters.wake();
         self.wake_inbox();

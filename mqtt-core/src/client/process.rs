@@ -157,6 +157,10 @@ impl<K: Kind> Inner<K> {
         if ready.kind.is_large() && (self.oversize == Oversize::Skip || !self.has_inbox) {
             self.skip = true;
             self.skipped = self.skipped.wrapping_add(1);
+            #[cfg(feature = "log")]
+            log::warn!("skipped a message larger than the receive buffer");
+            #[cfg(feature = "defmt")]
+            defmt::warn!("skipped a message larger than the receive buffer");
         }
         if !self.has_inbox {
             self.discard(ready);

@@ -55,9 +55,12 @@ pub struct Subscriptions<'a>(Source<'a>);
 #[derive(Clone, Copy)]
 enum Source<'a> {
     Listed(&'a [Subscription<'a>]),
-    /// Bytes that `read` found legal.
-    Received(&'a [u8], Version),
+    /// Bytes that `read` found legal in that version, and how they are written. Only `read` names the
+    /// function, so that a client, which reads no SUBSCRIBE, does not link it.
+    Received(&'a [u8], Version, Write),
 }
+
+type Write = fn(Subscriptions<'_>, &mut Writer<'_>, Version) -> Result<(), EncodeError>;
 
 impl<'a> Subscribe<'a> {
     /// A SUBSCRIBE without properties.
@@ -193,7 +196,7 @@ impl<'a> Subscriptions<'a> {
             Source::Listed(list) => list.iter().fold(0, |len, subscription| {
                 len.saturating_add(subscription.filter.len().wrapping_add(3))
             }),
-            Source::Received(bytes, _) => bytes.len(),
+            Source::Received(bytes, ..) => bytes.len(),
         }
     }
 
@@ -202,11 +205,7 @@ impl<'a> Subscriptions<'a> {
             Source::Listed(list) => list
                 .iter()
                 .try_for_each(|subscription| subscription.write(writer, version)),
-            // Only another version than that of the packet has other options.
-            Source::Received(bytes, received) if received == version => writer.bytes(bytes),
-            Source::Received(..) => self
-                .iter()
-                .try_for_each(|subscription| subscription.write(writer, version)),
+            Source::Received(.., write) => write(*self, writer, version),
         }
     }
 
@@ -218,7 +217,7 @@ impl<'a> Subscriptions<'a> {
         while !reader.is_empty() {
             Subscription::read(&mut reader, version)?;
         }
-        Ok(Self(Source::Received(bytes, version)))
+        Ok(Self(Source::Received(bytes, version, write_received)))
     }
 }
 
@@ -230,7 +229,7 @@ impl<'a> Source<'a> {
                 *list = rest;
                 Some(*first)
             }
-            Self::Received(bytes, _) => {
+            Self::Received(bytes, ..) => {
                 let mut reader = Reader::new(bytes);
                 let filter = TopicFilter::read_checked(&mut reader)?;
                 let options = reader.u8().ok()?;
@@ -238,6 +237,20 @@ impl<'a> Source<'a> {
                 Subscription::from_options(filter, options).ok()
             }
         }
+    }
+}
+
+fn write_received(
+    subscriptions: Subscriptions<'_>,
+    writer: &mut Writer<'_>,
+    version: Version,
+) -> Result<(), EncodeError> {
+    match subscriptions.0 {
+        // Only another version than that of the packet has other options.
+        Source::Received(bytes, received, _) if received == version => writer.bytes(bytes),
+        _ => subscriptions
+            .iter()
+            .try_for_each(|subscription| subscription.write(writer, version)),
     }
 }
 

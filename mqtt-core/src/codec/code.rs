@@ -91,3 +91,51 @@ static ERRORS: [u16; 0x23] = [
     SUBACK | DISCONNECT,                            // a1
     SUBACK | DISCONNECT,                            // a2
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn codes(packet_type: PacketType) -> Vec<u8> {
+        (0..=0xff)
+            .filter(|code| ReasonCode(*code).is_of(packet_type))
+            .collect()
+    }
+
+    #[test]
+    fn each_packet_has_the_codes_of_its_section_in_the_standard() {
+        let puback = [0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99];
+        assert_eq!(codes(PacketType::PubAck), puback);
+        assert_eq!(codes(PacketType::PubRec), puback);
+        assert_eq!(codes(PacketType::PubRel), [0x00, 0x92]);
+        assert_eq!(codes(PacketType::PubComp), [0x00, 0x92]);
+        assert_eq!(
+            codes(PacketType::ConnAck),
+            [
+                0x00, 0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a, 0x8c, 0x90,
+                0x95, 0x97, 0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9f,
+            ]
+        );
+        assert_eq!(
+            codes(PacketType::SubAck),
+            [
+                0x00, 0x01, 0x02, 0x80, 0x83, 0x87, 0x8f, 0x91, 0x97, 0x9e, 0xa1, 0xa2,
+            ]
+        );
+        assert_eq!(
+            codes(PacketType::UnsubAck),
+            [0x00, 0x11, 0x80, 0x83, 0x87, 0x8f, 0x91]
+        );
+        assert_eq!(
+            codes(PacketType::Disconnect),
+            [
+                0x00, 0x04, 0x80, 0x81, 0x82, 0x83, 0x87, 0x89, 0x8b, 0x8d, 0x8e, 0x8f, 0x90, 0x93,
+                0x94, 0x95, 0x96, 0x97, 0x98, 0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9e, 0x9f, 0xa0, 0xa1,
+                0xa2,
+            ]
+        );
+        assert_eq!(codes(PacketType::Auth), [0x00, 0x18, 0x19]);
+    }
+}

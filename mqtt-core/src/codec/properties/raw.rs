@@ -426,3 +426,36 @@ const TABLE: [Shape; 0x2b] = [
     shape(Kind::Byte, CONNACK),                           // 29 subscription identifier available
     shape(Kind::Byte, CONNACK),                           // 2a shared subscription available
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Receive maximum 8, as it stands in CONNACK.
+    const RECEIVED: [u8; 3] = [0x21, 0, 8];
+
+    #[test]
+    fn received_properties_are_sent_on_only_where_they_are_allowed() {
+        let mut buffer = [0; 8];
+        let mut writer = Writer::new(&mut buffer);
+        let source = Source::Received(&RECEIVED);
+        assert_eq!(
+            write(source, &mut writer, Place::Publish),
+            Err(EncodeError::PropertyNotAllowed)
+        );
+
+        let mut writer = Writer::new(&mut buffer);
+        assert_eq!(write(source, &mut writer, Place::ConnAck), Ok(()));
+        assert_eq!(writer.len(), section_len(source));
+        assert_eq!(buffer[..4], [3, 0x21, 0, 8]);
+    }
+
+    #[test]
+    fn a_value_is_found_where_it_begins() {
+        let properties = [0x01, 1, 0x26, 0, 1, b'a', 0, 1, b'b', 0x02, 0, 0, 0, 9];
+        assert_eq!(value_at(&properties, 0x01), Some(1));
+        assert_eq!(value_at(&properties, 0x26), Some(3));
+        assert_eq!(value_at(&properties, 0x02), Some(10));
+        assert_eq!(value_at(&properties, 0x03), None);
+    }
+}

@@ -1,7 +1,7 @@
 //! MQTT 3.1.1 and 5 for devices: a codec, a session and an asynchronous client. `no_std`, no allocator, no unsafe code.
 //!
-//! It holds all rules of the protocol. It does not open sockets, speak TLS, resolve names, read a clock or log: that is
-//! the business of the crate above it, `mqtt-std` on Linux for example. It acts as client only, though the codec has both
+//! It holds all rules of the protocol. It does not open sockets, speak TLS, resolve names or read a clock: that is the
+//! business of the crate above it, `mqtt-std` on Linux for example. It acts as client only, though the codec has both
 //! directions, for test peers and simulators.
 //!
 //! ```text
@@ -97,8 +97,8 @@
 //! | --- | --- |
 //! | `v5` | MQTT 5 beside 3.1.1; the version is chosen by [`Options::version`](session::Options::version) at run time |
 //! | `client` | the module `client` |
-//! | `defmt` | `defmt::Format` for packets, messages, errors, states and counters; not for handles, buffers and options |
-//! | `log` | nothing yet: it adds the dependency, no line is logged |
+//! | `defmt` | `defmt::Format` for packets, messages, errors, states and counters; not for handles, buffers and options. Log lines as with `log` |
+//! | `log` | the client logs the state of the link and skipped messages |
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(

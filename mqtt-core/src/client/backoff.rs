@@ -6,6 +6,8 @@ use crate::{session::Reconnect, time::Instant};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Backoff {
     failures: u16,
+    /// The longest next pause, before it is brought between the limits of the policy.
+    upper: u32,
     /// State of the generator that spreads devices apart. It protects nothing.
     seed: u32,
 }
@@ -20,6 +22,7 @@ impl Backoff {
             });
         Self {
             failures: 0,
+            upper: 0,
             seed: seed | 1,
         }
     }
@@ -27,20 +30,17 @@ impl Backoff {
     /// The link has lasted long enough to forget what was before.
     pub(super) fn reset(&mut self) {
         self.failures = 0;
+        self.upper = 0;
     }
 
     /// The next pause in milliseconds, `None` to give up.
     pub(super) fn next(&mut self, policy: &Reconnect, now: Instant) -> Option<u32> {
-        let shift = u32::from(self.failures).min(31);
         self.failures = self.failures.saturating_add(1);
         if !policy.enabled || (policy.max_attempts != 0 && self.failures >= policy.max_attempts) {
             return None;
         }
-        let grown = policy.initial_ms.checked_shl(shift).filter(|grown| {
-            // Shifted bits that fell off would make the pause short.
-            grown >> shift == policy.initial_ms
-        });
-        let upper = grown.unwrap_or(u32::MAX).min(policy.max_ms);
+        let upper = self.upper.max(policy.initial_ms).min(policy.max_ms);
+        self.upper = upper.saturating_add(upper);
         let span = upper.saturating_sub(policy.floor_ms);
         let share = scale(self.random(now), span);
         Some(policy.floor_ms.saturating_add(share))

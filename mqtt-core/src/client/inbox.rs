@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    Inner, Kind, LinkEnd, LinkState, Wakers,
+    Inner, Kind, LinkEnd, LinkState, Wakers, pass,
     process::{Ready, ReadyKind, Turn},
     register,
 };
@@ -131,7 +131,7 @@ impl<K: Kind> Hand<K> {
             return self.advance(inner);
         }
         if self.rx.is_none() {
-            self.rx = inner.rx.take();
+            pass(&mut inner.rx, &mut self.rx);
         }
         self.rx.is_some()
     }
@@ -150,7 +150,7 @@ impl<K: Kind> Hand<K> {
 
     fn give_back(&mut self, inner: &mut Inner<K>) {
         if self.rx.is_some() {
-            inner.rx = self.rx.take();
+            pass(&mut self.rx, &mut inner.rx);
             inner.wake_runner();
         }
     }
@@ -180,7 +180,7 @@ impl<K: Kind> Hand<K> {
             && let Some(piece) = inner.ready.take_if(|ready| ready.kind.is_piece())
         {
             // One that was asked for, and came when nobody asked any more.
-            self.rx = inner.rx.take();
+            pass(&mut inner.rx, &mut self.rx);
             inner.wake_runner();
             return piece.kind == ReadyKind::Piece;
         }

@@ -266,6 +266,12 @@ impl<K: Kind> Inner<K> {
     }
 }
 
+/// Hands the receive buffer on, or its absence.
+#[inline(never)]
+fn pass<B>(from: &mut Option<ReceiveBuffer<B>>, to: &mut Option<ReceiveBuffer<B>>) {
+    *to = from.take();
+}
+
 /// Remembers who waits, without cloning a waker that is there already; whether it is a new one.
 #[inline(never)]
 fn register(slot: &mut Option<Waker>, waker: &Waker) -> bool {

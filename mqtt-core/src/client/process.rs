@@ -93,6 +93,7 @@ impl<K: Kind> Inner<K> {
     }
 
     /// Handles one packet; what has to be done before the next, if anything.
+    #[inline(never)]
     fn process_one(
         &mut self,
         rx: &mut ReceiveBuffer<K::Buffer>,

@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     Close, Connect, ConnectError, Inner, Kind, LinkEnd, LinkState, Shared, Wakers,
-    backoff::Backoff, process::Turn, register,
+    backoff::Backoff, pass, process::Turn, register,
 };
 
 /// How long the last bytes of a link may take, in milliseconds.
@@ -157,7 +157,7 @@ impl<K: Kind> Drop for Running<'_, K> {
         self.shared.with(|inner| {
             inner.wire = self.wire.take();
             if self.rx.is_some() {
-                inner.rx = self.rx.take();
+                pass(&mut self.rx, &mut inner.rx);
             }
             inner.runner_waker = None;
             inner.session.link_lost(false);
@@ -274,7 +274,7 @@ impl<K: Kind> Inner<K> {
     /// Gives the receive buffer to the runner if nobody else needs it; whether the runner has it.
     fn lend(&mut self, rx: &mut Option<ReceiveBuffer<K::Buffer>>) -> bool {
         if rx.is_none() && self.ready.is_none() {
-            *rx = self.rx.take();
+            pass(&mut self.rx, rx);
         }
         rx.is_some()
     }
@@ -322,7 +322,7 @@ impl<K: Kind> Inner<K> {
         match self.process(buffer, Some(options)) {
             Turn::Receive => return Poll::Ready(()),
             Turn::Deliver => {
-                self.rx = rx.take();
+                pass(rx, &mut self.rx);
                 self.wake_inbox();
                 if !self.inbox_waits {
                     self.waiters.wake();

@@ -81,7 +81,7 @@ impl<'a> Publish<'a> {
         version: Version,
     ) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
-        let mut head = PublishHead::EMPTY;
+        let mut head = PublishHead::empty();
         head.read(header.packet_type_and_flags, &mut reader, version)?;
         Ok(Self {
             dup: head.dup,
@@ -113,7 +113,7 @@ impl<'a> PublishHead<'a> {
         let packet = usize::try_from(header.remaining_length).unwrap_or(usize::MAX);
         let prefix = prefix.get(..packet).unwrap_or(prefix);
         let mut reader = Reader::new(prefix);
-        let mut head = Self::EMPTY;
+        let mut head = Self::empty();
         match head.read(header.packet_type_and_flags, &mut reader, version) {
             Ok(()) => {
                 let len = prefix.len().saturating_sub(reader.remaining());
@@ -175,16 +175,19 @@ impl<'a> PublishHead<'a> {
         VariableHeader::new(flags, self.topic, self.packet_identifier, &self.properties)
     }
 
-    /// What [`read`](Self::read) begins with.
-    const EMPTY: Self = Self {
-        dup: false,
-        qos: QoS::AtMostOnce,
-        retain: false,
-        topic: TopicName::EMPTY,
-        packet_identifier: None,
-        properties: Properties::NONE,
-        payload_len: 0,
-    };
+    /// What [`read`](Self::read) begins with. Made field by field: a constant would be copied by `memcpy`.
+    #[inline]
+    const fn empty() -> Self {
+        Self {
+            dup: false,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            topic: TopicName::EMPTY,
+            packet_identifier: None,
+            properties: Properties::NONE,
+            payload_len: 0,
+        }
+    }
 
     /// Leaves `payload_len` to the caller. The head comes back in `self`: as a value it would be copied on
     /// its way up.

@@ -17,7 +17,8 @@ pub trait Kind: Sized + 'static {
     type Slots: AsMut<[Slot]>;
     /// A lock that is held for some microseconds only, never across an await.
     type Mutex<T>: Mutex<T>;
-    /// A set of tasks that wait for the same thing.
+    /// The tasks that wait for room, for an outcome, or for another state of the link: one set, with room for as many
+    /// as there are such tasks, or they wake each other in turn.
     type Wakers: Wakers;
     /// The pointer that handles share: `&'static Shared<_>` or `Arc<Shared<_>>`.
     type Pointer: Deref<Target = Shared<Self>> + Clone;

@@ -63,7 +63,7 @@ impl<K: Kind> Runner<K> {
             let mut link = pin!(running.link(connector, options));
             let mut sleep = pin!(None);
             let mut alarm = None;
-            // The clock is looked at last, when the pumps have done what they can. It only ever drops a whole link.
+            // The clock is looked at last, when the pumps have done what they can. It drops nothing less than a link.
             poll_fn(|cx| {
                 if link.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(());

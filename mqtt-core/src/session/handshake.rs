@@ -35,8 +35,12 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// options contradict each other; [`PublishError::Full`] if the options ask for another protocol version, or for
     /// more space, while messages are queued.
     pub fn configure(&mut self, options: &Options<'_>) -> Result<(), PublishError> {
+        if self.core.is_empty() {
+            self.restart_table();
+        }
         self.sweep();
         let is_empty = self.core.is_empty();
+
         if options.version != self.core.version() && !is_empty {
             return Err(PublishError::Full);
         }

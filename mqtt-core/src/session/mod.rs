@@ -52,8 +52,6 @@ pub use slot::Slot;
 /// messages of 100 bytes, 8 inbound messages: 1,080 bytes and 20 slots.
 #[repr(C)] // What is used most lies within reach of short instructions, see `Core`.
 pub struct Session<B, S> {
-    buffer: B,
-    slots: S,
     core: Core,
     outbox: outbox::Outbox<B, S>,
     stream_ops: Option<stream::StreamOps<B, S>>,
@@ -62,6 +60,8 @@ pub struct Session<B, S> {
     send_with_alias: Option<transmit::SendWithAlias<B, S>>,
     /// Stands for a slot that does not exist.
     nobody: Slot,
+    slots: S,
+    buffer: B,
 }
 
 impl<B, S> Session<B, S> {
@@ -274,13 +274,13 @@ enum Phase {
 }
 
 impl Core {
-    /// As a constant it is copied as a whole; made field by field it would link `memset`.
+    /// Before it is configured. All zero, so that a session in a static takes no flash for its initial state.
     const NEW: Self = Self {
         phase: Phase::Idle,
         leave_code: ReasonCode::SUCCESS,
         output: false,
         session_known: false,
-        clean_session: true,
+        clean_session: false,
         was_connected: false,
         large_ignored: false,
         large_id: 0,
@@ -289,9 +289,9 @@ impl Core {
         connect_len: 0,
         tail: 0,
         partial_sent: 0,
-        used: FIRST_SLOT,
-        first: FIRST_SLOT,
-        next: FIRST_SLOT,
+        used: 0,
+        first: 0,
+        next: 0,
         partial: 0,
         epoch: 0,
         last_id: 0,

@@ -296,7 +296,18 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    pub(super) const NEW: Self = Self::of(&Options::new(""));
+    /// Nothing is set.
+    pub(super) const NEW: Self = Self {
+        version: Version::V3_1_1,
+        redeliver_exactly_once: false,
+        always_resubscribe: false,
+        poison_after: 0,
+        receive_maximum: 0,
+        max_in_flight: 0,
+        connack_timeout_ms: 0,
+        ping_timeout_ms: 0,
+        ack_timeout_ms: 0,
+    };
 
     pub(super) const fn of(options: &Options<'_>) -> Self {
         Self {

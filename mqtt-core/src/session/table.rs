@@ -108,11 +108,17 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         let first = self.core.first.wrapping_add(freed as u16);
         self.core.first = first;
         if self.core.is_empty() {
-            self.core.first = FIRST_SLOT;
-            self.core.used = FIRST_SLOT;
-            self.core.next = FIRST_SLOT;
-            self.core.tail = self.core.base;
+            self.restart_table();
         }
+    }
+
+    /// Makes room at the front of an empty table.
+    #[inline(never)]
+    pub(super) fn restart_table(&mut self) {
+        self.core.first = FIRST_SLOT;
+        self.core.used = FIRST_SLOT;
+        self.core.next = FIRST_SLOT;
+        self.core.tail = self.core.base;
     }
 
     /// Slides packets and slots together. Indices change, [`Core::next`](super::Core::next) with them.

@@ -12,21 +12,15 @@ use size_job::job::{MESSAGES, OPTIONS, SUBSCRIPTIONS};
 use size_job::stubs::{BUFFER_LEN, halt, is_stopped, now_ms, read, write};
 use size_job::{buffer, fact};
 
-type Device = Session<&'static mut [u8], &'static mut [Slot]>;
+type Device = Session<[u8; BUFFER_LEN], [Slot; SLOTS]>;
 
-fact!(SIZE_OF_SESSION, size_of::<Device>() + SLOTS * size_of::<Slot>());
+fact!(SIZE_OF_SESSION, size_of::<Device>() - BUFFER_LEN);
 fact!(SIZE_OF_BUFFERS, 3 * BUFFER_LEN);
 
 /// Eight messages in each direction, CONNECT and SUBSCRIBE.
 const SLOTS: usize = 8 + 8 + 2;
 
-static mut BYTES: [u8; BUFFER_LEN] = [0; BUFFER_LEN];
-static mut SLOT_TABLE: [Slot; SLOTS] = [Slot::FREE; SLOTS];
-// SAFETY: nothing else names these statics.
-static mut SESSION: Device = Session::unconfigured(
-    unsafe { &mut *addr_of_mut!(BYTES) },
-    unsafe { &mut *addr_of_mut!(SLOT_TABLE) },
-);
+static mut SESSION: Device = Session::unconfigured([0; BUFFER_LEN], [Slot::FREE; SLOTS]);
 
 #[unsafe(no_mangle)]
 extern "C" fn start() -> ! {

@@ -164,7 +164,7 @@ impl Watch<'_> {
         }
     }
 
-    fn connections(&self) -> u32 {
+    fn connections(&self) -> u16 {
         self.client.report().session.connections
     }
 

@@ -153,7 +153,7 @@ struct Inner<K: Kind> {
     ending: Option<LinkEnd>,
     last_end: Option<LinkEnd>,
     discard_token: Option<AckToken>,
-    seen_progress: u32,
+    seen_progress: u16,
     /// The message, or piece of one, that was found last in the receive buffer and that the inbox has not taken.
     ready: Option<Ready>,
     /// The clock as the pumps saw it last.

@@ -67,13 +67,13 @@ pub struct AckToken {
     pub(super) epoch: u16,
 }
 
-/// What happened to a session since it was made. Counts wrap at 2^32.
+/// What happened to a session since it was made. Counts wrap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub struct Counters {
     /// Connections accepted by the server.
-    pub connections: u32,
+    pub connections: u16,
     /// Messages accepted for sending.
     pub published: u32,
     /// Messages acknowledged as their QoS asks; at QoS 0 given to the transport.
@@ -83,11 +83,11 @@ pub struct Counters {
     /// Messages given to the application.
     pub received: u32,
     /// QoS 2 messages that came again and were not given to the application again.
-    pub duplicates: u32,
+    pub duplicates: u16,
     /// Subscriptions of the options that the server refused.
-    pub subscriptions_refused: u32,
+    pub subscriptions_refused: u16,
     /// Moves whenever room was made or an outcome became known; wraps.
-    pub(crate) progress: u32,
+    pub(crate) progress: u16,
 }
 
 impl Counters {

@@ -13,7 +13,6 @@ use crate::{
 
 use super::{
     Event, Options, Phase, ProtocolError, PublishError, Session, SessionError, Settings, State,
-    bump,
     event::failure,
     marks,
     outbound::new_slot,
@@ -139,7 +138,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         state.was_connected = true;
         state.timers.progress = now;
         state.session_known = true;
-        bump(&mut state.counters.connections);
+        state.counters.connections = state.counters.connections.wrapping_add(1);
         self.resume(connack.session_present);
         Ok(Event::Connected(connack))
     }

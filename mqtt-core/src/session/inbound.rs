@@ -152,7 +152,8 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
 
     /// [MQTT-4.3.3-2]: a repetition of QoS 2 gets PUBREC again, and is not delivered again.
     fn repeat(&mut self, index: usize) {
-        bump(&mut self.core.counters.duplicates);
+        let counters = &mut self.core.counters;
+        counters.duplicates = counters.duplicates.wrapping_add(1);
         self.move_on(index, State::ACK);
     }
 

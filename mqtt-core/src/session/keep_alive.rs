@@ -15,8 +15,6 @@ pub(super) struct Timers {
     pub(super) received: Instant,
     /// CONNECT was begun, or the last acknowledgement came, or the first one became due.
     pub(super) progress: Instant,
-    /// The last time [`transmit`](super::Session::transmit) was called.
-    now: Instant,
     /// When PINGREQ was given to the transport.
     pinged: Instant,
     ping: Ping,
@@ -43,7 +41,6 @@ impl Timers {
         sent: Instant::from_millis(0),
         received: Instant::from_millis(0),
         progress: Instant::from_millis(0),
-        now: Instant::from_millis(0),
         pinged: Instant::from_millis(0),
         ping: Ping::No,
         writing: false,
@@ -66,7 +63,6 @@ impl Timers {
 
     /// The transport has all bytes that were given out.
     pub(super) fn completed(&mut self, now: Instant) {
-        self.now = now;
         if !self.writing {
             return;
         }
@@ -76,11 +72,6 @@ impl Timers {
             self.ping = Ping::Sent;
             self.pinged = now;
         }
-    }
-
-    /// From now on, an acknowledgement is due.
-    pub(super) fn awaits_progress(&mut self) {
-        self.progress = self.now;
     }
 
     /// Bytes are being given out.

@@ -214,6 +214,7 @@ struct Core {
     clean_session: bool,
     /// CONNACK has come on this link.
     was_connected: bool,
+    outbox_policy: OutboxPolicy,
     /// The large inbound message is a repetition: its pieces are not for the application.
     large_ignored: bool,
     /// Identifier of the large inbound message of which pieces are still to come, 0 if there is none.
@@ -282,6 +283,7 @@ impl Core {
         session_known: false,
         clean_session: false,
         was_connected: false,
+        outbox_policy: OutboxPolicy::Wait,
         large_ignored: false,
         large_id: 0,
         subscribe_filters: 0,

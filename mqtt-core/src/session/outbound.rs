@@ -334,7 +334,8 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             }
         } else {
             for _ in codes.iter().filter(|code| **code >= 0x80) {
-                bump(&mut self.core.counters.subscriptions_refused);
+                let counters = &mut self.core.counters;
+                counters.subscriptions_refused = counters.subscriptions_refused.wrapping_add(1);
             }
         }
         if self.core.subscribe_id == id {

@@ -22,7 +22,6 @@ type MakeRoom<B, S> = fn(&mut Session<B, S>) -> bool;
 
 /// What a policy does. A program that never names one does not contain it.
 pub(super) struct Outbox<B, S> {
-    pub(super) policy: OutboxPolicy,
     /// Gives something up to make room; false if there is nothing to give up.
     pub(super) make_room: Option<MakeRoom<B, S>>,
     /// Is told of each message that was accepted.
@@ -31,7 +30,6 @@ pub(super) struct Outbox<B, S> {
 
 impl<B, S> Outbox<B, S> {
     pub(super) const WAIT: Self = Self {
-        policy: OutboxPolicy::Wait,
         make_room: None,
         accepted: None,
     };
@@ -40,27 +38,24 @@ impl<B, S> Outbox<B, S> {
 impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// Sets what happens to publications that find no room. Before the first call it is [`OutboxPolicy::Wait`].
     pub fn set_outbox_policy(&mut self, policy: OutboxPolicy) {
-        self.outbox = Outbox {
-            policy,
-            ..match policy {
-                OutboxPolicy::Wait | OutboxPolicy::Reject => Outbox::WAIT,
-                OutboxPolicy::DropOldest => Outbox {
-                    make_room: Some(Self::drop_oldest),
-                    ..Outbox::WAIT
-                },
-                OutboxPolicy::KeepLatest => Outbox {
-                    make_room: Some(Self::drop_oldest),
-                    accepted: Some(Self::replace_same_topic),
-                    ..Outbox::WAIT
-                },
-            }
+        self.core.outbox_policy = policy;
+        self.outbox = match policy {
+            OutboxPolicy::Wait | OutboxPolicy::Reject => Outbox::WAIT,
+            OutboxPolicy::DropOldest => Outbox {
+                make_room: Some(Self::drop_oldest),
+                accepted: None,
+            },
+            OutboxPolicy::KeepLatest => Outbox {
+                make_room: Some(Self::drop_oldest),
+                accepted: Some(Self::replace_same_topic),
+            },
         };
     }
 
     /// What happens to publications that find no room.
     #[must_use]
     pub fn outbox_policy(&self) -> OutboxPolicy {
-        self.outbox.policy
+        self.core.outbox_policy
     }
 
     /// Gives up the oldest message that was never sent.

@@ -10,8 +10,9 @@ use super::{
     Phase, PublishError, Session, SessionError, State, Ticket, bump,
     event::failure,
     outbound::{first_byte, new_slot, put_header, write_head},
-    slot::{Kind, Slot},
+    slot::{Kind, Len, Slot},
     states,
+    table::to_len,
     transmit::copy_some,
 };
 
@@ -22,8 +23,8 @@ pub(super) struct Stream {
     /// Bytes of the payload still to come from the caller.
     left: u32,
     /// Bytes in the slot, and how many of them were given out.
-    filled: usize,
-    sent: usize,
+    filled: Len,
+    sent: Len,
 }
 
 /// How to send a stream and how to end it. A program that never streams does not contain them.
@@ -39,7 +40,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         let Some(stream) = stream.filter(|stream| stream.id == ticket.0) else {
             return true;
         };
-        stream.filled = stream.filled.saturating_add(len);
+        stream.filled = stream.filled.saturating_add(to_len(len));
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         stream.left = stream.left.saturating_sub(len);
         stream.left == 0
@@ -120,7 +121,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         self.core.stream = Some(Stream {
             id,
             left: len,
-            filled: head_len,
+            filled: to_len(head_len),
             sent: 0,
         });
         self.stream_ops = Some(StreamOps {
@@ -169,9 +170,10 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             stream.filled = 0;
         }
         let left = usize::try_from(stream.left).unwrap_or(usize::MAX);
-        let end = stream.filled.saturating_add(left).min(slot.len as usize);
+        let filled = stream.filled as usize;
+        let end = filled.saturating_add(left).min(slot.len as usize);
         let at = slot.at as usize;
-        let range = at.saturating_add(stream.filled)..at.saturating_add(end);
+        let range = at.saturating_add(filled)..at.saturating_add(end);
         self.buffer.as_mut().get_mut(range)
     }
 
@@ -181,9 +183,11 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         let Some(mut stream) = self.core.stream.filter(|stream| stream.id == id) else {
             return false;
         };
-        let ready = self.packet(index).get(stream.sent..stream.filled);
+        let ready = self
+            .packet(index)
+            .get(stream.sent as usize..stream.filled as usize);
         let sent = copy_some(ready.unwrap_or_default(), out);
-        stream.sent = stream.sent.saturating_add(sent);
+        stream.sent = stream.sent.saturating_add(to_len(sent));
         if sent != 0 {
             self.core.partial = id;
             self.core.progress();

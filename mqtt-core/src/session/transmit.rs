@@ -23,7 +23,12 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// bytes or more; packets larger than `out` come in pieces.
     #[must_use = "the bytes count as sent"]
     pub fn transmit(&mut self, out: &mut [u8], now: Instant) -> usize {
-        self.core.timers.completed(now);
+        let core = &mut self.core;
+        core.timers.completed(now);
+        if core.phase == Phase::Connected && core.in_flight == 0 && core.requests == 0 {
+            // What is sent now is the first to be acknowledged.
+            core.timers.progress = now;
+        }
         let mut out = Writer::new(out);
         if !matches!(self.core.phase, Phase::Idle | Phase::Closed) && self.fill(&mut out, now) {
             self.core.output = false;
@@ -206,9 +211,6 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         slot.state = awaited;
         slot.marks |= marks::SENT;
         let core = &mut self.core;
-        if core.in_flight == 0 && core.requests == 0 {
-            core.timers.awaits_progress();
-        }
         if awaited.is_in(states::IN_FLIGHT) {
             core.in_flight = core.in_flight.wrapping_add(1);
         } else {

@@ -113,7 +113,7 @@ impl Pair {
     }
 
     /// So many times since it exists.
-    fn publisher_has_connected(&self, times: u32) {
+    fn publisher_has_connected(&self, times: u16) {
         let Device {
             client, executor, ..
         } = &self.publisher;

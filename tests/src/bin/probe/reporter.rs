@@ -28,7 +28,7 @@ struct Seen {
     run: Run,
     running: bool,
     /// Connections of this client that have been told.
-    connections: u32,
+    connections: u16,
     /// The end of this link has been told.
     ended: bool,
 }

@@ -7,6 +7,14 @@ use mqtt_core::session::Options;
 /// Unacknowledged messages in each direction.
 const IN_FLIGHT: u16 = 8;
 
+/// The one filter, at QoS 1: subscribed whenever the server has no session.
+static SUBSCRIPTIONS: [Subscription<'static>; 1] = {
+    let Ok(filter) = TopicFilter::new("device/command") else {
+        panic!("the filter is good");
+    };
+    [Subscription::new(filter, QoS::AtLeastOnce)]
+};
+
 /// CONNECT with user, password and a QoS 1 will. Checked by the compiler, like all that is known then.
 pub static OPTIONS: Options<'static> = {
     let Ok(topic) = TopicName::new("device/status") else {
@@ -16,17 +24,10 @@ pub static OPTIONS: Options<'static> = {
     will.qos = QoS::AtLeastOnce;
     let mut options = Options::new("device-0001").credentials("access-key", b"access-secret");
     options.will = Some(will);
+    options.subscriptions = &SUBSCRIPTIONS;
     options.max_in_flight = IN_FLIGHT;
     options.receive_maximum = IN_FLIGHT;
     options
-};
-
-/// The one filter, at QoS 1.
-pub static SUBSCRIPTIONS: [Subscription<'static>; 1] = {
-    let Ok(filter) = TopicFilter::new("device/command") else {
-        panic!("the filter is good");
-    };
-    [Subscription::new(filter, QoS::AtLeastOnce)]
 };
 
 /// 64 bytes at each quality of service.

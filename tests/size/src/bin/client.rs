@@ -5,11 +5,10 @@
 
 use core::ptr::addr_of_mut;
 
-use mqtt_core::codec::{Properties, ReasonCode};
 use mqtt_core::session::Slot;
 use mqtt_core::client::{Client, Content, Inbox, LinkEnd, Runner, Shared};
 use size_job::executor::{Memory, future_size, spin};
-use size_job::job::{MESSAGES, OPTIONS, SUBSCRIPTIONS};
+use size_job::job::{MESSAGES, OPTIONS};
 use size_job::kind::{Bare, Masked, Network};
 use size_job::stubs::{BUFFER_LEN, halt, is_stopped, write};
 use size_job::fact;
@@ -66,11 +65,6 @@ async fn connection(mut runner: Runner<Bare>) -> Option<LinkEnd> {
 }
 
 async fn application((client, mut inbox): (Client<Bare>, Inbox<Bare>)) -> Option<()> {
-    let mut codes = [ReasonCode::SUCCESS];
-    client
-        .subscribe_all(&SUBSCRIPTIONS, Properties::NONE, &mut codes)
-        .await
-        .ok()?;
     for message in &MESSAGES {
         drop(client.publish(message).await.ok()?);
     }

@@ -5,10 +5,10 @@
 
 use core::ptr::addr_of_mut;
 
-use mqtt_core::codec::{Properties, ReasonCode};
+use mqtt_core::codec::ReasonCode;
 use mqtt_core::session::{Event, Incoming, Session, Slot};
 use mqtt_core::{Instant, ReceiveBuffer};
-use size_job::job::{MESSAGES, OPTIONS, SUBSCRIPTIONS};
+use size_job::job::{MESSAGES, OPTIONS};
 use size_job::stubs::{BUFFER_LEN, halt, is_stopped, now_ms, read, write};
 use size_job::{buffer, fact};
 
@@ -38,9 +38,6 @@ fn run(session: &mut Device) -> Option<()> {
     rx.reset(&OPTIONS);
     session.configure(&OPTIONS).ok()?;
     session.connect(&OPTIONS, now()).ok()?;
-    session
-        .subscribe(&SUBSCRIPTIONS, Properties::NONE, false)
-        .ok()?;
     let mut messages = &MESSAGES[..];
     while !session.is_closed() {
         if let [message, rest @ ..] = messages

@@ -13,7 +13,7 @@
 //! | module | what it is | knows of |
 //! | --- | --- | --- |
 //! | [`codec`] | bytes to packets and back, strict, borrowed | nothing else |
-//! | [`ReceiveBuffer`] | any split of the byte stream to packets, or to pieces of a large PUBLISH | `codec` |
+//! | [`ReceiveBuffer`] | any split of the byte stream to packets, or to pieces of a large PUBLISH | `codec`, options and errors of `session` |
 //! | [`Publication`] | what can be published; written in place | `codec` |
 //! | [`session`] | the state machine: in-flight messages, keep-alive, resume | all of the above |
 //! | `client` (feature) | the driver: `Client`, `Inbox`, `Runner` over `embedded-io-async` | all of the above |

@@ -2,7 +2,7 @@
 
 use crate::{
     bytes::move_down,
-    codec::{FixedHeader, Packet, PacketType, Properties, PublishHead, QoS, TopicName, Version},
+    codec::{FixedHeader, Packet, PacketType, PublishHead, Version},
     session::{Options, ProtocolError, SessionError},
 };
 
@@ -192,6 +192,67 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReceiveBuffer<B> {
     }
 }
 
+/// A buffer that is here, or with somebody else.
+#[cfg(feature = "client")]
+#[derive(Debug)]
+pub(crate) struct Lent<B>(pub(crate) Option<B>);
+
+#[cfg(feature = "client")]
+impl<B: AsRef<[u8]>> AsRef<[u8]> for Lent<B> {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_ref().map(B::as_ref).unwrap_or_default()
+    }
+}
+
+#[cfg(feature = "client")]
+impl<B: AsMut<[u8]>> AsMut<[u8]> for Lent<B> {
+    fn as_mut(&mut self) -> &mut [u8] {
+        self.0.as_mut().map(B::as_mut).unwrap_or_default()
+    }
+}
+
+#[cfg(feature = "client")]
+impl<B> ReceiveBuffer<Lent<B>> {
+    /// A place to which the buffer can be passed.
+    pub(crate) const fn away() -> Self {
+        Self {
+            buffer: Lent(None),
+            // Of no account; and not zero, which would link `memset`.
+            state: State {
+                maximum_packet_size: 1,
+                start: 1,
+                end: 1,
+                given: 1,
+                head: 1,
+                ..State::NEW
+            },
+        }
+    }
+
+    /// Whether the bytes are here.
+    pub(crate) const fn is_here(&self) -> bool {
+        self.buffer.0.is_some()
+    }
+
+    /// Hands everything over. Field by field: moving it as a whole would link `memcpy`.
+    #[inline(never)]
+    pub(crate) fn pass(&mut self, to: &mut Self) {
+        to.buffer.0 = self.buffer.0.take();
+        let (from, to) = (&self.state, &mut to.state);
+        to.version = from.version;
+        to.maximum_packet_size = from.maximum_packet_size;
+        to.start = from.start;
+        to.end = from.end;
+        to.given = from.given;
+        to.head = from.head;
+        to.large = from.large;
+        #[cfg(feature = "v5")]
+        {
+            to.aliases = from.aliases;
+        }
+    }
+}
+
 impl State {
     const NEW: Self = Self {
         version: Version::V3_1_1,
@@ -289,14 +350,17 @@ impl State {
     ) -> Result<Option<Received<'b>>, SessionError> {
         let (front, memory) = bytes.split_at_mut_checked(limit).unwrap_or_default();
         let body = front.get(header_len..self.end).unwrap_or_default();
-        let decoded = PublishHead::decode(header, body, self.version)?;
-        let (mut head, head_len) = match decoded {
-            Some((head, head_len)) if head_len < limit.saturating_sub(header_len) => {
-                (head, head_len)
-            }
+        let mut head = PublishHead::empty();
+        let space = limit.saturating_sub(header_len);
+        let head_len = match head.decode_in_place(header, body, self.version)? {
+            Some(head_len) if head_len < space => head_len,
             None if self.end < limit => return Ok(None),
             // Not even topic and properties fit: the message cannot be named, nor acknowledged.
-            _ => (nameless(header), 0),
+            _ => {
+                head = PublishHead::empty();
+                head.payload_len = header.remaining_length;
+                0
+            }
         };
         #[cfg(feature = "v5")]
         {
@@ -346,7 +410,8 @@ impl State {
         let packet = front.get(at..)?;
         let (header, header_len) = FixedHeader::decode(packet, self.version).ok()??;
         let body = packet.get(header_len..)?;
-        let (mut head, head_len) = PublishHead::decode(header, body, self.version).ok()??;
+        let mut head = PublishHead::empty();
+        let head_len = head.decode_in_place(header, body, self.version).ok()??;
         #[cfg(feature = "v5")]
         if let (true, Some(alias)) = (head.topic.is_empty(), head.properties.topic_alias()) {
             head.topic = self.aliases.find(alias, memory)?;
@@ -366,19 +431,6 @@ impl State {
             properties: head.properties,
             payload,
         })
-    }
-}
-
-/// A message of which nothing is known but its length.
-fn nameless(header: FixedHeader) -> PublishHead<'static> {
-    PublishHead {
-        dup: false,
-        qos: QoS::AtMostOnce,
-        retain: false,
-        topic: TopicName::EMPTY,
-        packet_identifier: None,
-        properties: Properties::NONE,
-        payload_len: header.remaining_length,
     }
 }
 

@@ -316,9 +316,7 @@ impl<K: Kind> Client<K> {
     pub fn enable_topic_aliases(&self) {
         self.shared.with(|inner| {
             inner.session.enable_topic_aliases();
-            if let Some(rx) = &mut inner.rx {
-                rx.enable_topic_aliases();
-            }
+            inner.rx.enable_topic_aliases();
         });
     }
 

@@ -10,12 +10,11 @@ use core::{
 
 use crate::{
     codec::{Properties, Publish, QoS, ReasonCode, TopicName},
-    receive::ReceiveBuffer,
     session::AckToken,
 };
 
 use super::{
-    Inner, Kind, LinkEnd, LinkState, Wakers, pass,
+    Inner, Kind, LinkEnd, LinkState, Rx, Wakers,
     process::{Ready, ReadyKind, Turn},
     register,
 };
@@ -33,7 +32,7 @@ pub struct Inbox<K: Kind> {
 /// What the inbox has of the shared things.
 struct Hand<K: Kind> {
     /// The receive buffer, while a message is out or the next one is looked for.
-    rx: Option<ReceiveBuffer<K::Buffer>>,
+    rx: Rx<K>,
     /// What lies in it.
     current: Option<Ready>,
 }
@@ -59,7 +58,7 @@ impl<K: Kind> Inbox<K> {
         Self {
             shared,
             hand: Hand {
-                rx: None,
+                rx: Rx::<K>::away(),
                 current: None,
             },
         }
@@ -130,18 +129,18 @@ impl<K: Kind> Hand<K> {
         if inner.ready.is_none() {
             return self.advance(inner);
         }
-        if self.rx.is_none() {
-            pass(&mut inner.rx, &mut self.rx);
+        if !self.rx.is_here() {
+            inner.rx.pass(&mut self.rx);
         }
-        self.rx.is_some()
+        self.rx.is_here()
     }
 
     /// Handles what lies in the receive buffer, if it is here, and gives it back if nothing is found.
     fn advance(&mut self, inner: &mut Inner<K>) -> bool {
-        let Some(rx) = &mut self.rx else {
+        if !self.rx.is_here() {
             return false;
-        };
-        if inner.process(rx, None) == Turn::Deliver {
+        }
+        if inner.process(&mut self.rx, None) == Turn::Deliver {
             return true;
         }
         self.give_back(inner);
@@ -149,8 +148,8 @@ impl<K: Kind> Hand<K> {
     }
 
     fn give_back(&mut self, inner: &mut Inner<K>) {
-        if self.rx.is_some() {
-            pass(&mut self.rx, &mut inner.rx);
+        if self.rx.is_here() {
+            self.rx.pass(&mut inner.rx);
             inner.wake_runner();
         }
     }
@@ -176,15 +175,15 @@ impl<K: Kind> Hand<K> {
 
     /// Whether pieces of the large message are still to come.
     fn is_unfinished(&mut self, inner: &mut Inner<K>) -> bool {
-        if self.rx.is_none()
+        if !self.rx.is_here()
             && let Some(piece) = inner.ready.take_if(|ready| ready.kind.is_piece())
         {
             // One that was asked for, and came when nobody asked any more.
-            pass(&mut inner.rx, &mut self.rx);
+            inner.rx.pass(&mut self.rx);
             inner.wake_runner();
             return piece.kind == ReadyKind::Piece;
         }
-        self.rx.as_ref().is_none_or(ReceiveBuffer::is_in_large)
+        !self.rx.is_here() || self.rx.is_in_large()
     }
 }
 
@@ -262,10 +261,12 @@ impl<K: Kind> Received<'_, K> {
     /// The payload is empty if the message is [not whole](Self::is_whole). Decodes anew with each call.
     #[must_use]
     pub fn publish(&self) -> Publish<'_> {
-        let publish = self.inbox.hand.rx.as_ref().filter(|_| self.has_head());
-        publish
-            .and_then(ReceiveBuffer::current)
-            .unwrap_or(Publish::new(TopicName::EMPTY, &[]))
+        let publish = if self.has_head() {
+            self.inbox.hand.rx.current()
+        } else {
+            None
+        };
+        publish.unwrap_or(Publish::new(TopicName::EMPTY, &[]))
     }
 
     /// The topic. Empty if it did not fit into the receive buffer.
@@ -335,12 +336,7 @@ impl<K: Kind> Received<'_, K> {
         if !poll_fn(|cx| self.poll_chunk(cx)).await? {
             return Ok(None);
         }
-        Ok(self
-            .inbox
-            .hand
-            .rx
-            .as_ref()
-            .map(ReceiveBuffer::current_piece))
+        Ok(Some(self.inbox.hand.rx.current_piece()))
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, LinkEnd>> {
@@ -355,7 +351,7 @@ impl<K: Kind> Received<'_, K> {
             if current.epoch != inner.session.epoch() || !inner.session.is_connected() {
                 return Poll::Ready(Err(inner.last_end.unwrap_or(LinkEnd::Io)));
             }
-            if inner.ready.is_none() && hand.rx.as_ref().is_some_and(|rx| !rx.is_in_large()) {
+            if inner.ready.is_none() && hand.rx.is_here() && !hand.rx.is_in_large() {
                 return Poll::Ready(Ok(false));
             }
             if !hand.fetch(inner) {
@@ -364,8 +360,7 @@ impl<K: Kind> Received<'_, K> {
             }
             inner.ready = None;
             // The end of a payload that was skipped is an empty piece.
-            let piece = hand.rx.as_ref().map(ReceiveBuffer::current_piece);
-            Poll::Ready(Ok(!piece.unwrap_or_default().is_empty()))
+            Poll::Ready(Ok(!hand.rx.current_piece().is_empty()))
         })
     }
 

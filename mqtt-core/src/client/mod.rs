@@ -26,7 +26,7 @@ mod state;
 use core::task::Waker;
 
 use crate::{
-    receive::ReceiveBuffer,
+    receive::{Lent, ReceiveBuffer},
     session::{AckToken, Options, Oversize, PublishError, Session},
     time::Instant,
 };
@@ -115,7 +115,7 @@ impl<K: Kind> Content<K> {
     pub const fn new(rx: K::Buffer, tx: K::Buffer, slots: K::Slots, wire: K::Buffer) -> Self {
         Self(Inner::new(
             Session::unconfigured(tx, slots),
-            ReceiveBuffer::new(rx),
+            ReceiveBuffer::new(Lent(Some(rx))),
             wire,
         ))
     }
@@ -126,6 +126,9 @@ impl<K: Kind> core::fmt::Debug for Content<K> {
         f.debug_struct("Content").finish_non_exhaustive()
     }
 }
+
+/// The receive buffer in one of the places where it can be.
+type Rx<K> = ReceiveBuffer<Lent<<K as Kind>::Buffer>>;
 
 /// The shared state, under the lock.
 ///
@@ -171,18 +174,14 @@ struct Inner<K: Kind> {
     /// Tasks that wait for room, for an outcome, or for the state to change.
     waiters: K::Wakers,
     /// Absent while the receive pump or the inbox has it.
-    rx: Option<ReceiveBuffer<K::Buffer>>,
+    rx: Rx<K>,
     /// Absent while a runner runs.
     wire: Option<K::Buffer>,
     session: Session<K::Buffer, K::Slots>,
 }
 
 impl<K: Kind> Inner<K> {
-    const fn new(
-        session: Session<K::Buffer, K::Slots>,
-        rx: ReceiveBuffer<K::Buffer>,
-        wire: K::Buffer,
-    ) -> Self {
+    const fn new(session: Session<K::Buffer, K::Slots>, rx: Rx<K>, wire: K::Buffer) -> Self {
         Self {
             step: Step::Making,
             stop: false,
@@ -207,7 +206,7 @@ impl<K: Kind> Inner<K> {
             skipped: 0,
             discarded: 0,
             waiters: K::Wakers::NEW,
-            rx: Some(rx),
+            rx,
             wire: Some(wire),
             session,
         }
@@ -264,12 +263,6 @@ impl<K: Kind> Inner<K> {
     fn is_receive_blocked(&self) -> bool {
         self.held || (self.ready.is_some() && !self.inbox_waits)
     }
-}
-
-/// Hands the receive buffer on, or its absence.
-#[inline(never)]
-fn pass<B>(from: &mut Option<ReceiveBuffer<B>>, to: &mut Option<ReceiveBuffer<B>>) {
-    *to = from.take();
 }
 
 /// Remembers who waits, without cloning a waker that is there already; whether it is a new one.

@@ -4,11 +4,10 @@ use core::mem::take;
 
 use crate::{
     codec::ReasonCode,
-    receive::ReceiveBuffer,
     session::{AckToken, Event, Options, Oversize, SessionError},
 };
 
-use super::{Inner, Kind, LinkEnd, LinkState};
+use super::{Inner, Kind, LinkEnd, LinkState, Rx};
 
 /// Something for the application, found in the receive buffer and still lying there.
 #[derive(Clone, Copy, Debug)]
@@ -61,11 +60,7 @@ pub(super) enum Turn {
 impl<K: Kind> Inner<K> {
     /// Handles packets until there is something to do. `pump`: for the receive pump, which alone has the options.
     #[inline(never)]
-    pub(super) fn process(
-        &mut self,
-        rx: &mut ReceiveBuffer<K::Buffer>,
-        pump: Option<&Options<'_>>,
-    ) -> Turn {
+    pub(super) fn process(&mut self, rx: &mut Rx<K>, pump: Option<&Options<'_>>) -> Turn {
         let turn = loop {
             if self.ending.is_some() {
                 break Turn::End;
@@ -96,7 +91,7 @@ impl<K: Kind> Inner<K> {
     #[inline(never)]
     fn process_one(
         &mut self,
-        rx: &mut ReceiveBuffer<K::Buffer>,
+        rx: &mut Rx<K>,
         pump: Option<&Options<'_>>,
     ) -> Result<Option<Turn>, SessionError> {
         if take(&mut self.skip) {

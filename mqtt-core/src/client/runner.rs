@@ -10,14 +10,13 @@ use core::{
 use embedded_io_async::{Error, ErrorKind, Read, Write};
 
 use crate::{
-    receive::ReceiveBuffer,
     session::{Options, Reconnect},
     time::Instant,
 };
 
 use super::{
-    Close, Connect, ConnectError, Inner, Kind, LinkEnd, LinkState, Shared, Wakers,
-    backoff::Backoff, pass, process::Turn, register,
+    Close, Connect, ConnectError, Inner, Kind, LinkEnd, LinkState, Rx, Shared, Wakers,
+    backoff::Backoff, process::Turn, register,
 };
 
 /// How long the last bytes of a link may take, in milliseconds.
@@ -102,7 +101,7 @@ impl<K: Kind> fmt::Debug for Runner<K> {
 struct Running<'r, K: Kind> {
     shared: &'r Shared<K>,
     wire: Option<K::Buffer>,
-    rx: Option<ReceiveBuffer<K::Buffer>>,
+    rx: Rx<K>,
 }
 
 impl<'r, K: Kind> Running<'r, K> {
@@ -115,7 +114,7 @@ impl<'r, K: Kind> Running<'r, K> {
             Some(Self {
                 shared,
                 wire,
-                rx: None,
+                rx: Rx::<K>::away(),
             })
         })
     }
@@ -156,8 +155,8 @@ impl<K: Kind> Drop for Running<'_, K> {
     fn drop(&mut self) {
         self.shared.with(|inner| {
             inner.wire = self.wire.take();
-            if self.rx.is_some() {
-                pass(&mut self.rx, &mut inner.rx);
+            if self.rx.is_here() {
+                self.rx.pass(&mut inner.rx);
             }
             inner.runner_waker = None;
             inner.session.link_lost(false);
@@ -174,14 +173,11 @@ impl<K: Kind> Drop for Running<'_, K> {
 async fn receive<K: Kind, R: Read>(
     shared: &Shared<K>,
     reader: &mut R,
-    rx: &mut Option<ReceiveBuffer<K::Buffer>>,
+    rx: &mut Rx<K>,
     options: &Options<'_>,
 ) -> LinkEnd {
     loop {
         poll_fn(|_| shared.with(|inner| inner.poll_receive(rx, options))).await;
-        let Some(rx) = rx else {
-            return LinkEnd::Io;
-        };
         match reader.read(rx.space()).await {
             Ok(0) => return LinkEnd::PeerClosed,
             Ok(len) => rx.filled(len),
@@ -259,11 +255,7 @@ impl<K: Kind> Inner<K> {
     }
 
     /// Waits for the end of the pause, and until the inbox does not need the buffer.
-    fn poll_begin(
-        &mut self,
-        rx: &mut Option<ReceiveBuffer<K::Buffer>>,
-        options: &Options<'_>,
-    ) -> Poll<()> {
+    fn poll_begin(&mut self, rx: &mut Rx<K>, options: &Options<'_>) -> Poll<()> {
         if self.step == Step::Pausing || !self.lend(rx) {
             return Poll::Pending;
         }
@@ -272,25 +264,19 @@ impl<K: Kind> Inner<K> {
     }
 
     /// Gives the receive buffer to the runner if nobody else needs it; whether the runner has it.
-    fn lend(&mut self, rx: &mut Option<ReceiveBuffer<K::Buffer>>) -> bool {
-        if rx.is_none() && self.ready.is_none() {
-            pass(&mut self.rx, rx);
+    fn lend(&mut self, rx: &mut Rx<K>) -> bool {
+        if !rx.is_here() && self.ready.is_none() {
+            self.rx.pass(rx);
         }
-        rx.is_some()
+        rx.is_here()
     }
 
     /// The bytes can flow. False if there is no more need.
-    fn begin_session(
-        &mut self,
-        rx: &mut Option<ReceiveBuffer<K::Buffer>>,
-        options: &Options<'_>,
-    ) -> bool {
+    fn begin_session(&mut self, rx: &mut Rx<K>, options: &Options<'_>) -> bool {
         if self.stop {
             return false;
         }
-        if let Some(rx) = rx {
-            rx.reset(options);
-        }
+        rx.reset(options);
         self.now = K::now();
         self.step = Step::Pumping;
         self.limit = None;
@@ -307,22 +293,18 @@ impl<K: Kind> Inner<K> {
     }
 
     /// Handles what was received, then waits until bytes can be received into the buffer.
-    fn poll_receive(
-        &mut self,
-        rx: &mut Option<ReceiveBuffer<K::Buffer>>,
-        options: &Options<'_>,
-    ) -> Poll<()> {
+    fn poll_receive(&mut self, rx: &mut Rx<K>, options: &Options<'_>) -> Poll<()> {
         self.now = K::now();
-        if rx.is_none() && self.lend(rx) {
+        if !rx.is_here() && self.lend(rx) {
             self.session.set_receive_blocked(false, self.now);
         }
-        let Some(buffer) = rx else {
+        if !rx.is_here() {
             return Poll::Pending;
-        };
-        match self.process(buffer, Some(options)) {
+        }
+        match self.process(rx, Some(options)) {
             Turn::Receive => return Poll::Ready(()),
             Turn::Deliver => {
-                pass(rx, &mut self.rx);
+                rx.pass(&mut self.rx);
                 self.wake_inbox();
                 if !self.inbox_waits {
                     self.waiters.wake();

@@ -110,16 +110,27 @@ impl<'a> PublishHead<'a> {
         prefix: &'a [u8],
         version: Version,
     ) -> Result<Option<(Self, usize)>, DecodeError> {
+        let mut head = Self::empty();
+        let len = head.decode_in_place(header, prefix, version)?;
+        Ok(len.map(|len| (head, len)))
+    }
+
+    /// As [`decode`](Self::decode), into `self`.
+    pub(crate) fn decode_in_place(
+        &mut self,
+        header: FixedHeader,
+        prefix: &'a [u8],
+        version: Version,
+    ) -> Result<Option<usize>, DecodeError> {
         let packet = usize::try_from(header.remaining_length).unwrap_or(usize::MAX);
         let prefix = prefix.get(..packet).unwrap_or(prefix);
         let mut reader = Reader::new(prefix);
-        let mut head = Self::empty();
-        match head.read(header.packet_type_and_flags, &mut reader, version) {
+        match self.read(header.packet_type_and_flags, &mut reader, version) {
             Ok(()) => {
                 let len = prefix.len().saturating_sub(reader.remaining());
                 let payload_len = packet.saturating_sub(len);
-                head.payload_len = u32::try_from(payload_len).unwrap_or(u32::MAX);
-                Ok(Some((head, len)))
+                self.payload_len = u32::try_from(payload_len).unwrap_or(u32::MAX);
+                Ok(Some(len))
             }
             Err(DecodeError::Truncated) if prefix.len() < packet => Ok(None),
             Err(error) => Err(error),
@@ -177,7 +188,7 @@ impl<'a> PublishHead<'a> {
 
     /// What [`read`](Self::read) begins with. Made field by field: a constant would be copied by `memcpy`.
     #[inline]
-    const fn empty() -> Self {
+    pub(crate) const fn empty() -> Self {
         Self {
             dup: false,
             qos: QoS::AtMostOnce,

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Entries are an alias and a length of two bytes each, and the topic.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Aliases {
     /// How topics are found and kept; `None` while aliases are not enabled. A program that does not enable them
     /// does not contain the code.

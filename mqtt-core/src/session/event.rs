@@ -1,6 +1,6 @@
 //! What a session tells its caller.
 
-use crate::codec::{ConnAck, Publish, PublishHead, ReasonCode};
+use crate::codec::{ConnAck, PacketIdentifier, Publish, PublishHead, ReasonCode};
 
 use super::DeliveryError;
 
@@ -63,7 +63,7 @@ pub struct Incoming<'rx> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[must_use = "the server waits for the acknowledgement"]
 pub struct AckToken {
-    pub(super) id: u16,
+    pub(super) id: PacketIdentifier,
     pub(super) epoch: u16,
 }
 

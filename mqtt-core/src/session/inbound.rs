@@ -106,7 +106,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         self.core.large_ignored = matches!(admission, Admission::Repetition);
         Ok(match admission {
             Admission::New(token) => {
-                self.core.large_id = token.map_or(0, |token| token.id);
+                self.core.large_id = token.map_or(0, |token| token.id.get());
                 Event::LargeMessage(head, token)
             }
             Admission::Repetition => Event::None,
@@ -137,7 +137,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         self.core.inbound = self.core.inbound.wrapping_add(1);
         bump(&mut self.core.counters.received);
         Ok(Admission::New(Some(AckToken {
-            id: id.get(),
+            id,
             epoch: self.core.epoch,
         })))
     }
@@ -186,7 +186,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             .live()
             .iter_mut()
             .rev()
-            .find(|slot| slot.state == State::HELD && slot.id == token.id);
+            .find(|slot| slot.state == State::HELD && slot.id == token.id.get());
         if let Some(slot) = held {
             slot.code = code.value();
             slot.state = State::ACK;

@@ -5,8 +5,8 @@ use core::future::poll_fn;
 use core::task::{Poll, Waker};
 
 use mqtt_core::Instant;
-use mqtt_core::session::Slot;
 use mqtt_core::client::{Close, Connect, ConnectError, Kind, Mutex, Shared, Wakers};
+use mqtt_core::session::Slot;
 
 use crate::stubs::{Transport, now_ms};
 

@@ -5,15 +5,18 @@
 
 use core::ptr::addr_of_mut;
 
-use mqtt_core::session::Slot;
 use mqtt_core::client::{Client, Content, Inbox, LinkEnd, Runner, Shared};
+use mqtt_core::session::Slot;
 use size_job::executor::{Memory, future_size, spin};
+use size_job::fact;
 use size_job::job::{MESSAGES, OPTIONS};
 use size_job::kind::{Bare, Masked, Network};
 use size_job::stubs::{BUFFER_LEN, halt, is_stopped, write};
-use size_job::fact;
 
-fact!(SIZE_OF_STATE, size_of::<Shared<Bare>>() + SLOTS_LEN * size_of::<Slot>());
+fact!(
+    SIZE_OF_STATE,
+    size_of::<Shared<Bare>>() + SLOTS_LEN * size_of::<Slot>()
+);
 fact!(SIZE_OF_RUN_FUTURE, CONNECTION_LEN);
 fact!(SIZE_OF_JOB_FUTURE, APPLICATION_LEN);
 fact!(SIZE_OF_BUFFERS, 3 * BUFFER_LEN);
@@ -64,16 +67,20 @@ async fn connection(mut runner: Runner<Bare>) -> Option<LinkEnd> {
     Some(runner.run(&mut Network, &OPTIONS).await)
 }
 
-async fn application((client, mut inbox): (Client<Bare>, Inbox<Bare>)) -> Option<()> {
-    for message in &MESSAGES {
-        drop(client.publish(message).await.ok()?);
-    }
-    while let Ok(message) = inbox.next().await {
-        write(message.payload());
-        drop(message);
-        if is_stopped() {
-            client.disconnect().await;
+fn application(
+    (client, mut inbox): (Client<Bare>, Inbox<Bare>),
+) -> impl Future<Output = Option<()>> {
+    async move {
+        for message in &MESSAGES {
+            drop(client.publish(message).await.ok()?);
         }
+        while let Ok(message) = inbox.next().await {
+            write(message.payload());
+            drop(message);
+            if is_stopped() {
+                client.disconnect().await;
+            }
+        }
+        Some(())
     }
-    Some(())
 }

@@ -15,7 +15,10 @@ use size_job::{buffer, fact};
 type Device = Session<[u8; BUFFER_LEN], [Slot; SLOTS]>;
 
 // Four messages in each direction, CONNECT and SUBSCRIBE.
-fact!(SIZE_OF_SESSION, size_of::<Session<[u8; 0], [Slot; 4 + 4 + 2]>>());
+fact!(
+    SIZE_OF_SESSION,
+    size_of::<Session<[u8; 0], [Slot; 4 + 4 + 2]>>()
+);
 fact!(SIZE_OF_BUFFERS, 3 * BUFFER_LEN);
 
 /// Eight messages in each direction, CONNECT and SUBSCRIBE.

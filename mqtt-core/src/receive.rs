@@ -183,6 +183,14 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReceiveBuffer<B> {
         self.state.current(self.buffer.as_ref())
     }
 
+    /// The last `len` bytes of what [`next`](Self::next) gave last.
+    #[cfg(feature = "client")]
+    pub(crate) fn current_tail(&self, len: usize) -> &[u8] {
+        let end = self.state.start.wrapping_add(self.state.given);
+        let tail = self.buffer.as_ref().get(end.wrapping_sub(len)..end);
+        tail.unwrap_or_default()
+    }
+
     /// The piece that [`next`](Self::next) gave last.
     #[cfg(feature = "client")]
     pub(crate) fn current_piece(&self) -> &[u8] {
@@ -206,6 +214,7 @@ impl<B: AsRef<[u8]>> AsRef<[u8]> for Lent<B> {
 
 #[cfg(feature = "client")]
 impl<B: AsMut<[u8]>> AsMut<[u8]> for Lent<B> {
+    #[cfg_attr(target_os = "none", inline(never))]
     fn as_mut(&mut self) -> &mut [u8] {
         self.0.as_mut().map(B::as_mut).unwrap_or_default()
     }
@@ -227,6 +236,10 @@ impl<B> ReceiveBuffer<Lent<B>> {
                 ..State::NEW
             },
         }
+    }
+
+    pub(crate) fn buffer_mut(&mut self) -> &mut Lent<B> {
+        &mut self.buffer
     }
 
     /// Whether the bytes are here.

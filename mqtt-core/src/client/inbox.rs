@@ -278,7 +278,9 @@ impl<K: Kind> Received<'_, K> {
     /// The payload, empty if the message is [not whole](Self::is_whole).
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        self.publish().payload
+        let whole = self.inbox.hand.current.filter(|_| self.is_whole());
+        let len = whole.map_or(0, |current| current.len as usize);
+        self.inbox.hand.rx.current_tail(len)
     }
 
     /// The quality of service at which it came.
@@ -317,10 +319,7 @@ impl<K: Kind> Received<'_, K> {
     /// Length of the payload in bytes, also of one that is streamed or was skipped.
     #[must_use]
     pub fn total_len(&self) -> u32 {
-        match self.inbox.hand.current {
-            Some(ready) if ready.kind.is_large() => ready.len,
-            _ => u32::try_from(self.payload().len()).unwrap_or(u32::MAX),
-        }
+        self.inbox.hand.current.map_or(0, |current| current.len)
     }
 
     /// The next piece of the payload of a message that is not whole, `None` after the last one.

@@ -46,7 +46,11 @@ pub struct Shared<K: Kind> {
 }
 
 impl<K: Kind> Shared<K> {
-    /// Makes the shared state, for buffers see [`Content::new`].
+    /// Makes the shared state.
+    ///
+    /// - `rx` holds received bytes, see [`ReceiveBuffer`] for its size;
+    /// - `tx` holds queued and unacknowledged packets, `slots` their table, see [`Session`];
+    /// - `wire` holds the bytes of one write to the link: 128 bytes do, more make fewer and larger writes.
     ///
     /// # Errors
     ///
@@ -58,25 +62,35 @@ impl<K: Kind> Shared<K> {
         wire: K::Buffer,
         options: &Options<'_>,
     ) -> Result<Self, PublishError> {
-        let content = Content::new(rx, tx, slots, wire);
-        let shared = Self::unconfigured(K::Mutex::new(content));
-        shared.configure(options)?;
+        let shared = Self::empty(K::Mutex::new(Content::new(slots)));
+        shared.configure(rx, tx, wire, options)?;
         Ok(shared)
     }
 
-    /// The same in two steps, so that the state can lie in a static from the start; [`configure`](Self::configure)
-    /// comes next. Saves the code and the stack that it takes to build it.
-    pub const fn unconfigured(content: K::Mutex<Content<K>>) -> Self {
+    /// The same in two steps, so that the state can lie in a static from the start, without an image in flash;
+    /// [`configure`](Self::configure) comes next.
+    pub const fn empty(content: K::Mutex<Content<K>>) -> Self {
         Self { content }
     }
 
-    /// Takes over the options for what is published before the runner is run.
+    /// Takes the buffers, and the options for what is published before the runner is run.
     ///
     /// # Errors
     ///
     /// As [`Session::configure`].
-    pub fn configure(&self, options: &Options<'_>) -> Result<(), PublishError> {
-        self.with(|inner| inner.session.configure(options))
+    pub fn configure(
+        &self,
+        rx: K::Buffer,
+        tx: K::Buffer,
+        wire: K::Buffer,
+        options: &Options<'_>,
+    ) -> Result<(), PublishError> {
+        self.with(|inner| {
+            inner.rx.buffer_mut().0 = Some(rx);
+            inner.session.buffer_mut().0 = Some(tx);
+            inner.wire = Some(wire);
+            inner.session.configure(options)
+        })
     }
 
     fn with<R>(&self, f: impl FnOnce(&mut Inner<K>) -> R) -> R {
@@ -106,18 +120,10 @@ pub fn new<K: Kind>(shared: K::Pointer) -> (Client<K>, Inbox<K>, Runner<K>) {
 pub struct Content<K: Kind>(Inner<K>);
 
 impl<K: Kind> Content<K> {
-    /// Takes the memory:
-    ///
-    /// - `rx` holds received bytes, see [`ReceiveBuffer`] for its size;
-    /// - `tx` holds queued and unacknowledged packets, `slots` their table, see [`Session`];
-    /// - `wire` holds the bytes of one write to the link: 128 bytes do, more make fewer and larger writes.
+    /// A connection that has its table, and no other memory yet.
     #[must_use]
-    pub const fn new(rx: K::Buffer, tx: K::Buffer, slots: K::Slots, wire: K::Buffer) -> Self {
-        Self(Inner::new(
-            Session::unconfigured(tx, slots),
-            ReceiveBuffer::new(Lent(Some(rx))),
-            wire,
-        ))
+    pub const fn new(slots: K::Slots) -> Self {
+        Self(Inner::new(slots))
     }
 }
 
@@ -177,13 +183,13 @@ struct Inner<K: Kind> {
     rx: Rx<K>,
     /// Absent while a runner runs.
     wire: Option<K::Buffer>,
-    session: Session<K::Buffer, K::Slots>,
+    session: Session<Lent<K::Buffer>, K::Slots>,
 }
 
 impl<K: Kind> Inner<K> {
-    const fn new(session: Session<K::Buffer, K::Slots>, rx: Rx<K>, wire: K::Buffer) -> Self {
+    const fn new(slots: K::Slots) -> Self {
         Self {
-            step: Step::Making,
+            step: Step::Pausing,
             stop: false,
             skip: false,
             discard: false,
@@ -206,9 +212,9 @@ impl<K: Kind> Inner<K> {
             skipped: 0,
             discarded: 0,
             waiters: K::Wakers::NEW,
-            rx,
-            wire: Some(wire),
-            session,
+            rx: ReceiveBuffer::new(Lent(None)),
+            wire: None,
+            session: Session::unconfigured(Lent(None), slots),
         }
     }
 

@@ -21,10 +21,11 @@ pub(super) struct Ready {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
+// From 1: no message is 0, so that the state of a client is all zero at first and takes no flash.
 #[repr(u8)]
 pub(super) enum ReadyKind {
     /// A whole message.
-    Whole,
+    Whole = 1,
     /// A piece of a large message.
     Piece,
     /// The last piece of it.
@@ -120,7 +121,12 @@ impl<K: Kind> Inner<K> {
                 self.authenticate(pump, Some(data), finished)?;
                 return Ok(None);
             }
-            Event::Message(incoming) => (ReadyKind::Whole, incoming.token, 0),
+            Event::Message(incoming) => {
+                // It came in a packet, whose length is a `u32`.
+                #[allow(clippy::cast_possible_truncation, reason = "see above")]
+                let len = incoming.publish.payload.len() as u32;
+                (ReadyKind::Whole, incoming.token, len)
+            }
             Event::LargeMessage(head, token) => {
                 let kind = if head.topic.is_empty() {
                     ReadyKind::Nameless

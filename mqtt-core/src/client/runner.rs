@@ -54,8 +54,10 @@ impl<K: Kind> Runner<K> {
     /// Dropping the future drops the link without DISCONNECT; the session is kept.
     pub async fn run<C: Connect>(&mut self, connector: &mut C, options: &Options<'_>) -> LinkEnd {
         let shared = &*self.shared;
-        let Some(mut running) = Running::begin(shared, options) else {
-            return LinkEnd::Io;
+        let mut running = Running {
+            shared,
+            wire: shared.with(|inner| inner.begin(options)),
+            rx: Rx::<K>::away(),
         };
         let mut backoff = Backoff::new(options.client_id, K::now());
         loop {
@@ -104,21 +106,7 @@ struct Running<'r, K: Kind> {
     rx: Rx<K>,
 }
 
-impl<'r, K: Kind> Running<'r, K> {
-    fn begin(shared: &'r Shared<K>, options: &Options<'_>) -> Option<Self> {
-        shared.with(|inner| {
-            let wire = Some(inner.wire.take()?);
-            inner.stop = false;
-            inner.oversize = options.oversize;
-            inner.begin_attempt();
-            Some(Self {
-                shared,
-                wire,
-                rx: Rx::<K>::away(),
-            })
-        })
-    }
-
+impl<K: Kind> Running<'_, K> {
     /// One link from its making to its end. Its end is told by [`Inner::ending`].
     async fn link<C: Connect>(&mut self, connector: &mut C, options: &Options<'_>) {
         let Self { shared, wire, rx } = self;
@@ -246,6 +234,13 @@ enum Look {
 }
 
 impl<K: Kind> Inner<K> {
+    fn begin(&mut self, options: &Options<'_>) -> Option<K::Buffer> {
+        self.stop = false;
+        self.oversize = options.oversize;
+        self.begin_attempt();
+        self.wire.take()
+    }
+
     fn begin_attempt(&mut self) {
         self.attempts = self.attempts.wrapping_add(1);
         self.step = Step::Making;

@@ -50,9 +50,10 @@ impl fmt::Display for LinkState {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
+#[repr(u8)] // From 1: none is 0, so that the state of a client is all zero at first and takes no flash.
 pub enum LinkEnd {
     /// The user wanted it.
-    Disconnected,
+    Disconnected = 1,
     /// The server closed the link without a word.
     PeerClosed,
     /// The transport failed.

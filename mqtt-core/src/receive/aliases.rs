@@ -35,7 +35,7 @@ impl Aliases {
     pub(super) const OFF: Self = Self {
         ops: None,
         maximum: 0,
-        limit: usize::MAX,
+        limit: 0,
         used: 0,
     };
 
@@ -51,7 +51,7 @@ impl Aliases {
     pub(super) fn reset(&mut self, options: &Options<'_>, buffer_len: usize) {
         self.used = 0;
         self.maximum = 0;
-        self.limit = usize::MAX;
+        self.limit = 0;
         if options.version.is_v5() && self.ops.is_some() && options.v5.topic_alias_maximum != 0 {
             self.maximum = options.v5.topic_alias_maximum;
             self.limit = buffer_len.wrapping_sub(buffer_len / 4);
@@ -60,7 +60,11 @@ impl Aliases {
 
     /// End of the part of the buffer that is for packets.
     pub(super) fn limit(&self) -> usize {
-        self.limit
+        if self.limit == 0 {
+            usize::MAX
+        } else {
+            self.limit
+        }
     }
 
     /// The topic that is meant, after remembering or recalling it.

@@ -118,6 +118,11 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         self.core.disconnect(code);
     }
 
+    #[cfg(feature = "client")]
+    pub(crate) fn buffer_mut(&mut self) -> &mut B {
+        &mut self.buffer
+    }
+
     /// When [`tick`](Self::tick) has something to do next, unless something else happens before.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
@@ -308,7 +313,7 @@ impl Core {
         counters: Counters::NEW,
         stream: None,
         #[cfg(feature = "v5")]
-        v5: handshake::V5State::NEW,
+        v5: handshake::V5State::ZERO,
     };
 
     fn version(&self) -> Version {

@@ -16,7 +16,7 @@ pub struct Bare;
 
 impl Kind for Bare {
     type Buffer = &'static mut [u8];
-    type Slots = &'static mut [Slot];
+    type Slots = [Slot; 8 + 8 + 2];
     type Mutex<T> = Masked<T>;
     type Wakers = OneWaker;
     type Pointer = &'static Shared<Self>;

@@ -49,6 +49,16 @@ pub(in crate::session) struct V5State {
 }
 
 impl V5State {
+    /// Before the session is configured: all zero.
+    pub(in crate::session) const ZERO: Self = Self {
+        maximum_qos: QoS::AtMostOnce,
+        retain_available: false,
+        wildcards_available: false,
+        subscription_identifiers_available: false,
+        shared_available: false,
+        ..Self::NEW
+    };
+
     pub(in crate::session) const NEW: Self = Self {
         maximum_qos: QoS::ExactlyOnce,
         retain_available: true,

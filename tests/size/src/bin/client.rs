@@ -8,15 +8,12 @@ use core::ptr::addr_of_mut;
 use mqtt_core::client::{Client, Content, Inbox, LinkEnd, Runner, Shared};
 use mqtt_core::session::Slot;
 use size_job::executor::{Memory, future_size, spin};
-use size_job::fact;
 use size_job::job::{MESSAGES, OPTIONS};
 use size_job::kind::{Bare, Masked, Network};
 use size_job::stubs::{BUFFER_LEN, halt, is_stopped, write};
+use size_job::{buffer, fact};
 
-fact!(
-    SIZE_OF_STATE,
-    size_of::<Shared<Bare>>() + SLOTS_LEN * size_of::<Slot>()
-);
+fact!(SIZE_OF_STATE, size_of::<Shared<Bare>>());
 fact!(SIZE_OF_RUN_FUTURE, CONNECTION_LEN);
 fact!(SIZE_OF_JOB_FUTURE, APPLICATION_LEN);
 fact!(SIZE_OF_BUFFERS, 3 * BUFFER_LEN);
@@ -28,18 +25,7 @@ const APPLICATION_LEN: usize = future_size(&application);
 
 static CONNECTION: Memory<CONNECTION_LEN> = Memory::new();
 static APPLICATION: Memory<APPLICATION_LEN> = Memory::new();
-static mut RX: [u8; BUFFER_LEN] = [0; BUFFER_LEN];
-static mut TX: [u8; BUFFER_LEN] = [0; BUFFER_LEN];
-static mut WIRE: [u8; BUFFER_LEN] = [0; BUFFER_LEN];
-static mut SLOTS: [Slot; SLOTS_LEN] = [Slot::FREE; SLOTS_LEN];
-// SAFETY: nothing else names these statics.
-static mut SHARED: Shared<Bare> = Shared::unconfigured(Masked::of(unsafe {
-    let rx: &'static mut [u8] = &mut *addr_of_mut!(RX);
-    let tx: &'static mut [u8] = &mut *addr_of_mut!(TX);
-    let wire: &'static mut [u8] = &mut *addr_of_mut!(WIRE);
-    let slots: &'static mut [Slot] = &mut *addr_of_mut!(SLOTS);
-    Content::new(rx, tx, slots, wire)
-}));
+static mut SHARED: Shared<Bare> = Shared::empty(Masked::of(Content::new([Slot::FREE; SLOTS_LEN])));
 
 #[unsafe(no_mangle)]
 extern "C" fn start() -> ! {
@@ -52,7 +38,9 @@ fn run() -> Option<()> {
     // SAFETY: runs once, and nothing else names these statics.
     let (connection, application) = unsafe {
         let shared: &'static Shared<Bare> = &*addr_of_mut!(SHARED);
-        shared.configure(&OPTIONS).ok()?;
+        shared
+            .configure(buffer!(), buffer!(), buffer!(), &OPTIONS)
+            .ok()?;
         let (client, inbox, runner) = mqtt_core::client::new(shared);
         (
             CONNECTION.place(connection(runner)),

@@ -33,21 +33,25 @@ pub fn new(options: Options) -> Result<(Client, Inbox, Runner), OptionsError> {
         vec![Slot::FREE; len / 64 + usize::from(inbound) + 8].into_boxed_slice()
     };
     let sizes = options.buffers;
-    let shared = {
+    let (client, inbox, core) = {
         let parts = Parts::of(options.session())?;
         let core = parts.options(options.session())?;
-        Shared::new(
+        let shared = Shared::new(
             buffer(sizes.receive),
             buffer(sizes.transmit),
             slots(sizes.transmit, core.receive_maximum),
             buffer(sizes.wire),
             &core,
         )
-        .map_err(OptionsError::Session)?
+        .map_err(OptionsError::Session)?;
+        let handles = mqtt_core::client::new::<Std>(Arc::new(shared));
+        let client = &handles.0;
+        client.enable_topic_aliases();
+        let enabled = client.enable_authentication(&core);
+        enabled.map_err(OptionsError::Session)?;
+        handles
     };
-    let (client, inbox, core) = mqtt_core::client::new::<Std>(Arc::new(shared));
     client.set_outbox_policy(options.outbox);
-    client.enable_topic_aliases();
     let runner = Runner {
         core,
         client: client.clone(),

@@ -309,6 +309,26 @@ impl<K: Kind> Client<K> {
             .with(|inner| inner.session.set_outbox_policy(policy));
     }
 
+    /// Lets the runner follow the method of extended authentication that the options name. To be called before the
+    /// runner is run.
+    ///
+    /// A program that does not call it does not contain the code.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::configure`](crate::Session::configure): CONNECT becomes longer by the method and its data.
+    #[cfg(feature = "v5")]
+    pub fn enable_authentication(
+        &self,
+        options: &crate::session::Options<'_>,
+    ) -> Result<(), PublishError> {
+        self.shared.with(|inner| {
+            inner.session.enable_authentication();
+            inner.authenticate = Some(Inner::authenticate);
+            inner.session.configure(options)
+        })
+    }
+
     /// Lets both sides use topic aliases, as far as the options say. To be called before the runner is run.
     ///
     /// A program that does not call it does not contain the code.

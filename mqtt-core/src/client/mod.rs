@@ -177,6 +177,9 @@ struct Inner<K: Kind> {
     attempts: u32,
     skipped: u32,
     discarded: u32,
+    /// Follows extended authentication, if that is enabled.
+    #[cfg(feature = "v5")]
+    authenticate: Option<process::Authenticate<K>>,
     /// Tasks that wait for room, for an outcome, or for the state to change.
     waiters: K::Wakers,
     /// Absent while the receive pump or the inbox has it.
@@ -211,6 +214,8 @@ impl<K: Kind> Inner<K> {
             attempts: 0,
             skipped: 0,
             discarded: 0,
+            #[cfg(feature = "v5")]
+            authenticate: None,
             waiters: K::Wakers::NEW,
             rx: ReceiveBuffer::new(Lent(None)),
             wire: None,

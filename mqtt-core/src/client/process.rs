@@ -58,6 +58,10 @@ pub(super) enum Turn {
     End,
 }
 
+#[cfg(feature = "v5")]
+pub(super) type Authenticate<K> =
+    fn(&mut Inner<K>, Option<&Options<'_>>, Option<&[u8]>, bool) -> Result<(), SessionError>;
+
 impl<K: Kind> Inner<K> {
     /// Handles packets until there is something to do. `pump`: for the receive pump, which alone has the options.
     #[inline(never)]
@@ -113,12 +117,12 @@ impl<K: Kind> Inner<K> {
                 self.connected = Some(self.now);
                 self.set_state(LinkState::Connected { session_present });
                 #[cfg(feature = "v5")]
-                self.authenticate(pump, connack.properties.authentication_data(), true)?;
+                self.follow(pump, connack.properties.authentication_data(), true)?;
                 return Ok(None);
             }
             #[cfg(feature = "v5")]
             Event::Authentication { data, finished } => {
-                self.authenticate(pump, Some(data), finished)?;
+                self.follow(pump, Some(data), finished)?;
                 return Ok(None);
             }
             Event::Message(incoming) => {
@@ -194,9 +198,22 @@ impl<K: Kind> Inner<K> {
         }
     }
 
+    #[cfg(feature = "v5")]
+    fn follow(
+        &mut self,
+        pump: Option<&Options<'_>>,
+        data: Option<&[u8]>,
+        finished: bool,
+    ) -> Result<(), SessionError> {
+        match self.authenticate {
+            Some(authenticate) => authenticate(self, pump, data, finished),
+            None => Ok(()),
+        }
+    }
+
     /// Lets the method of the options judge and answer what the server has just sent.
     #[cfg(feature = "v5")]
-    fn authenticate(
+    pub(super) fn authenticate(
         &mut self,
         pump: Option<&Options<'_>>,
         data: Option<&[u8]>,

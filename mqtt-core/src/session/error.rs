@@ -197,6 +197,8 @@ pub enum PublishError {
     SubscriptionIdentifiersNotSupported,
     /// A payload is being streamed already.
     StreamBusy,
+    /// The options name a method of extended authentication, and `enable_authentication` was not called.
+    AuthenticationNotEnabled,
     /// No link, and this kind of request is not kept for the next one.
     NotConnected,
     /// The runner has ended, so nothing would ever make room.
@@ -247,6 +249,7 @@ impl fmt::Display for PublishError {
             Self::SharedSubscriptionsNotSupported => "server has no shared subscriptions",
             Self::SubscriptionIdentifiersNotSupported => "server has no subscription identifiers",
             Self::StreamBusy => "another payload is being streamed",
+            Self::AuthenticationNotEnabled => "extended authentication is not enabled",
             Self::NotConnected => "not connected",
             Self::Stopped => "client has stopped",
         })

@@ -22,7 +22,7 @@ use super::{
 };
 
 #[cfg(feature = "v5")]
-pub(super) use v5::V5State;
+pub(super) use v5::{Begin, HandleAuth, V5State};
 
 impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// Takes the options over: CONNECT and SUBSCRIBE are kept at the front of the buffer from now on. While other
@@ -73,6 +73,10 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// As [`configure`](Self::configure).
     pub fn connect(&mut self, options: &Options<'_>, now: Instant) -> Result<(), PublishError> {
         self.link_lost(false);
+        #[cfg(feature = "v5")]
+        if options.v5.authentication.is_some() && self.handle_auth.is_none() {
+            return Err(PublishError::AuthenticationNotEnabled);
+        }
         self.configure(options)?;
         let id = self.new_identifier();
         let state = &mut self.core;

@@ -56,7 +56,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         match packet {
             Packet::ConnAck(connack) => self.handle_connack(connack, now),
             #[cfg(feature = "v5")]
-            Packet::Auth(auth) => self.handle_auth(&auth),
+            Packet::Auth(auth) => self.follow_auth(&auth),
             _ => Err(ProtocolError::UnexpectedPacket.into()),
         }
     }
@@ -88,12 +88,24 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
                 return Err(SessionError::ServerDisconnect(disconnect.code));
             }
             #[cfg(feature = "v5")]
-            Packet::Auth(auth) => return self.handle_auth(&auth),
+            Packet::Auth(auth) => return self.follow_auth(&auth),
             _ => return Err(ProtocolError::UnexpectedPacket.into()),
         }
         Ok(Event::None)
     }
 
+    #[cfg(feature = "v5")]
+    fn follow_auth<'rx>(
+        &mut self,
+        auth: &crate::codec::Auth<'rx>,
+    ) -> Result<Event<'rx>, SessionError> {
+        match self.handle_auth {
+            Some(handle_auth) => handle_auth(self, auth),
+            None => Err(ProtocolError::Authentication.into()),
+        }
+    }
+
+    #[cfg_attr(feature = "v5", inline(never))] // With properties the event is large, and so are its moves.
     fn handle_publish<'rx>(&mut self, publish: Publish<'rx>) -> Result<Event<'rx>, SessionError> {
         Ok(match self.admit(publish.qos, publish.packet_identifier)? {
             Admission::New(token) => Event::Message(Incoming { publish, token }),

@@ -55,6 +55,11 @@ pub struct Session<B, S> {
     core: Core,
     outbox: outbox::Outbox<B, S>,
     stream_ops: Option<stream::StreamOps<B, S>>,
+    /// Follows extended authentication, if that is enabled.
+    #[cfg(feature = "v5")]
+    handle_auth: Option<handshake::HandleAuth<B, S>>,
+    #[cfg(feature = "v5")]
+    begin_auth: Option<handshake::Begin>,
     /// Sends a message with a topic alias, if that is enabled.
     #[cfg(feature = "v5")]
     send_with_alias: Option<transmit::SendWithAlias<B, S>>,
@@ -74,6 +79,10 @@ impl<B, S> Session<B, S> {
             core: Core::NEW,
             outbox: outbox::Outbox::WAIT,
             stream_ops: None,
+            #[cfg(feature = "v5")]
+            handle_auth: None,
+            #[cfg(feature = "v5")]
+            begin_auth: None,
             #[cfg(feature = "v5")]
             send_with_alias: None,
             nobody: Slot::FREE,

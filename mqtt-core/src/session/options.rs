@@ -200,7 +200,7 @@ pub struct V5Options<'a> {
     /// User properties of CONNECT.
     #[cfg(feature = "v5")]
     pub user_properties: &'a [(&'a str, &'a str)],
-    /// Extended authentication.
+    /// Extended authentication. Needs `enable_authentication` of the client or the session.
     #[cfg(feature = "v5")]
     pub authentication: Option<&'a (dyn Authentication + Sync)>,
     #[cfg(not(feature = "v5"))]

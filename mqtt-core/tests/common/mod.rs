@@ -142,14 +142,14 @@ pub(crate) fn new_session(setup: &Setup) -> Result<TestSession, PublishError> {
 
 /// A session in a buffer that holds `rubbish`.
 pub(crate) fn new_session_in(setup: &Setup, rubbish: u8) -> Result<TestSession, PublishError> {
-    let mut session = Session::new(
-        vec![rubbish; setup.tx],
-        vec![Slot::FREE; setup.slots],
-        &setup.options,
-    )?;
-    session.set_outbox_policy(setup.outbox);
+    let mut session = Session::unconfigured(vec![rubbish; setup.tx], vec![Slot::FREE; setup.slots]);
     #[cfg(feature = "v5")]
-    session.enable_topic_aliases();
+    {
+        session.enable_topic_aliases();
+        session.enable_authentication();
+    }
+    session.set_outbox_policy(setup.outbox);
+    session.configure(&setup.options)?;
     Ok(session)
 }
 

@@ -114,6 +114,10 @@ impl World {
         let options = config.options;
         let shared = Arc::new(config.shared().expect("good options"));
         let (client, inbox, mut runner) = new::<Test>(shared);
+        #[cfg(feature = "v5")]
+        client
+            .enable_authentication(&options)
+            .expect("room for CONNECT");
         let net = Net::new(options.version);
         net.lock().profile = config.profile;
         let control = Control::default();

@@ -6,7 +6,7 @@ use crate::{
 };
 
 use super::super::{
-    Event, Options, Phase, ProtocolError, PublishError, Session, SessionError,
+    Authentication, Event, Options, Phase, ProtocolError, PublishError, Session, SessionError,
     outbound::new_slot,
     slot::{Kind, Len, Slot},
     table::to_len,
@@ -79,6 +79,10 @@ impl V5State {
     };
 }
 
+/// What is done with AUTH.
+pub(in crate::session) type HandleAuth<B, S> =
+    for<'rx> fn(&mut Session<B, S>, &Auth<'rx>) -> Result<Event<'rx>, SessionError>;
+
 impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// Writes the front of the buffer, and returns where it ends.
     pub(super) fn encode_front(
@@ -105,6 +109,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     ) -> Result<usize, EncodeError> {
         let version = options.version;
         let aliases = self.send_with_alias.is_some();
+        let begin = self.begin_auth;
         // On an empty buffer everything is laid out anew; later the identifier and the topics stay where they are.
         let fresh = self.core.base == 0;
         let old = &self.core.v5;
@@ -120,7 +125,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             .ok_or(EncodeError::NoRoom)?;
         let mut writer = Writer::new(room);
         if version.is_v5() {
-            write_properties(options, aliases, &mut writer)?;
+            write_properties(options, aliases, begin, &mut writer)?;
         }
         let connect_at = writer.len();
         let (properties, room) = room
@@ -228,10 +233,14 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         }
     }
 
-    pub(in crate::session) fn handle_auth<'rx>(
-        &mut self,
-        auth: &Auth<'rx>,
-    ) -> Result<Event<'rx>, SessionError> {
+    /// Lets the session follow extended authentication. To be called before [`configure`](Self::configure), since
+    /// CONNECT becomes longer. A program that does not call it does not contain the code.
+    pub fn enable_authentication(&mut self) {
+        self.handle_auth = Some(Self::handle_auth);
+        self.begin_auth = Some(write_method);
+    }
+
+    fn handle_auth<'rx>(&mut self, auth: &Auth<'rx>) -> Result<Event<'rx>, SessionError> {
         let may = matches!(self.core.phase, Phase::Connecting | Phase::Connected);
         if !may || self.method().is_none() {
             return Err(ProtocolError::Authentication.into());
@@ -359,28 +368,28 @@ fn write_data(
 }
 
 /// The properties of CONNECT (MQTT 5 §3.1.2.11), without their length. Those at their default are left out.
+#[inline(never)]
 fn write_properties(
     options: &Options<'_>,
     aliases: bool,
+    begin: Option<Begin>,
     writer: &mut Writer<'_>,
 ) -> Result<(), EncodeError> {
     let v5 = &options.v5;
-    if v5.session_expiry_s != 0 {
-        writer.u8(0x11)?;
-        writer.u32(v5.session_expiry_s)?;
-    }
-    writer.u8(0x21)?;
-    writer.u16(options.receive_maximum.max(1))?;
-    if options.maximum_packet_size != 0 {
-        writer.u8(0x27)?;
-        writer.u32(options.maximum_packet_size)?;
-    }
-    if v5.topic_alias_maximum != 0 && aliases {
-        writer.u8(0x22)?;
-        writer.u16(v5.topic_alias_maximum)?;
-    }
-    if v5.request_response_information {
-        writer.bytes(&[0x19, 1])?;
+    let alias_maximum = if aliases { v5.topic_alias_maximum } else { 0 };
+    let numbers = [
+        (0x11, 4, v5.session_expiry_s),
+        (0x21, 2, u32::from(options.receive_maximum.max(1))),
+        (0x27, 4, options.maximum_packet_size),
+        (0x22, 2, u32::from(alias_maximum)),
+        (0x19, 1, u32::from(v5.request_response_information)),
+    ];
+    for (id, len, value) in numbers {
+        if value != 0 {
+            writer.u8(id)?;
+            let bytes = value.to_be_bytes();
+            writer.bytes(bytes.get(4_usize.wrapping_sub(len)..).unwrap_or_default())?;
+        }
     }
     if !v5.request_problem_information {
         writer.bytes(&[0x17, 0])?;
@@ -390,10 +399,21 @@ fn write_properties(
         writer.str(name)?;
         writer.str(value)?;
     }
-    if let Some(method) = v5.authentication {
-        writer.u8(0x15)?;
-        writer.str(method.method())?;
-        write_data(&mut |data| method.begin(data), writer)?;
+    match (v5.authentication, begin) {
+        (Some(method), Some(begin)) => begin(method, writer),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// Writes the name of the method and its first data.
+pub(in crate::session) type Begin =
+    fn(&(dyn Authentication + Sync), &mut Writer<'_>) -> Result<(), EncodeError>;
+
+fn write_method(
+    method: &(dyn Authentication + Sync),
+    writer: &mut Writer<'_>,
+) -> Result<(), EncodeError> {
+    writer.u8(0x15)?;
+    writer.str(method.method())?;
+    write_data(&mut |data| method.begin(data), writer)
 }

@@ -19,10 +19,15 @@ const PROGRAMS: [(&str, &str); 3] = [
 
 /// Installs whatever the full run needs and does not find.
 pub(crate) fn everything() -> Result<()> {
-    targets()?;
-    components()?;
+    for_devices()?;
     programs(&PROGRAMS)?;
     cargo_deny()
+}
+
+/// What building and measuring for devices needs.
+pub(crate) fn for_devices() -> Result<()> {
+    targets()?;
+    components()
 }
 
 /// Installs the programs that are missing, each given with its Debian package.

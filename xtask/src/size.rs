@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::image::Image;
+use crate::install;
 use crate::table::Table;
 use crate::workspace::{Workspace, cargo, read};
 
-/// Red lines hold on the first target; on the others a tenth more is fine.
+/// Red lines hold on the first target, with some allowance on the others: see [`allowance_percent`].
 const TARGETS: [&str; 3] = [
     "thumbv6m-none-eabi",
     "thumbv7em-none-eabihf",
@@ -135,6 +136,7 @@ struct Line {
 
 /// Measures and prints the table; crossing a red line is an error.
 pub(crate) fn print() -> Result<()> {
+    install::for_devices()?;
     let workspace = Workspace::load()?;
     let mut lines = Vec::new();
     for target in TARGETS {
@@ -217,11 +219,20 @@ impl Measured {
 
 impl Limit {
     fn red_line_on(&self, target: &str) -> u64 {
-        if target == TARGETS[0] {
-            self.red_line
-        } else {
-            self.red_line * 11 / 10
-        }
+        self.red_line * (100 + allowance_percent(target)) / 100
+    }
+}
+
+/// By how much a target may exceed the red lines of thumbv6m.
+///
+/// About a tenth is what was meant for all others. RISC-V takes more: its functions save and restore each register
+/// by an instruction of four or two bytes, and the routines that would do it for them are not in the prebuilt
+/// libraries of the compiler.
+fn allowance_percent(target: &str) -> u64 {
+    match target {
+        "thumbv6m-none-eabi" => 0,
+        "riscv32imc-unknown-none-elf" => 20,
+        _ => 10,
     }
 }
 

@@ -221,8 +221,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         self.core.next = 0;
     }
 
-    /// Forgets the connection and keeps the session.
-    /// The link is gone. `by_peer`: the other side closed it, so that a message may be the cause.
+    /// The link is gone; the session is kept. `by_peer`: the other side closed it, so that a message may be the cause.
     pub fn link_lost(&mut self, by_peer: bool) {
         if self.core.phase == Phase::Idle {
             return;

@@ -53,7 +53,7 @@ pub struct Options<'a> {
     /// they are reported as [`SessionLost`](super::DeliveryError::SessionLost).
     pub redeliver_exactly_once: bool,
     /// Set a message aside after the server has closed this many links in a row while it was the oldest
-    /// unacknowledged one; 0 to never do so, 15 at most. Default: 3.
+    /// unacknowledged one; 0 to never do so, 15 at most. Default: 10, since links are cut for other reasons too.
     pub poison_after: u8,
     /// Longest wait for CONNACK in milliseconds. Default: 30,000.
     pub connack_timeout_ms: u32,

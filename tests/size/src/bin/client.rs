@@ -55,6 +55,10 @@ async fn connection(mut runner: Runner<Bare>) -> Option<LinkEnd> {
     Some(runner.run(&mut Network, &OPTIONS).await)
 }
 
+#[allow(
+    clippy::manual_async_fn,
+    reason = "an `async fn` moves its arguments once more, which links `memcpy`"
+)]
 fn application(
     (client, mut inbox): (Client<Bare>, Inbox<Bare>),
 ) -> impl Future<Output = Option<()>> {

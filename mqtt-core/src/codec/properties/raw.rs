@@ -230,7 +230,7 @@ impl<'a> Walk<'a> {
             let string = strings.binary()?;
             match text::classify(string) {
                 Text::Invalid => return Err(DecodeError::String),
-                Text::Wildcard if is_topic => return Err(DecodeError::TopicWildcard),
+                Text::Wildcard if is_topic => return Err(DecodeError::PropertyValue),
                 _ if is_topic && string.is_empty() => return Err(DecodeError::TopicEmpty),
                 _ => {}
             }

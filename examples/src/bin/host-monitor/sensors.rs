@@ -66,7 +66,9 @@ impl Sensors {
 /// The file system that holds `path`. "Available" is what a user without privileges may still fill.
 fn disk(path: &Path) -> Option<Space> {
     let status = rustix::fs::statvfs(path).ok()?;
-    let total = status.f_blocks.checked_mul(status.f_frsize)?;
+    // What ordinary users can have, as `df` counts it: blocks reserved for root are neither used nor available.
+    let usable = status.f_blocks.checked_sub(status.f_bfree)? + status.f_bavail;
+    let total = usable.checked_mul(status.f_frsize)?;
     let available = status.f_bavail.checked_mul(status.f_frsize)?;
     (total > 0).then_some(Space { total, available })
 }

@@ -34,7 +34,7 @@
 //!
 //! # What the broker must offer
 //!
-//! TLS 1.3 with TLS_AES_128_GCM_SHA256 and key exchange by P-256 (`secp256r1`), and a certificate that
+//! TLS 1.3 with `TLS_AES_128_GCM_SHA256` and key exchange by P-256 (`secp256r1`), and a certificate that
 //!
 //! - has a P-256 key and is signed by ECDSA with SHA-256, and so is every other one of the chain. RSA, P-384 and Ed25519 are
 //!   not supported, so most public web authorities are not either: use an authority of your own;
@@ -70,7 +70,7 @@
 //! - the server must show a certificate at all. embedded-tls alone accepts a handshake without one, from anybody;
 //! - records that nobody sends in good faith, and on which embedded-tls panics, end the link.
 //!
-//! Not verified: revocation, and the purpose of the certificate (extended key usage). Not supported: HelloRetryRequest,
+//! Not verified: revocation, and the purpose of the certificate (extended key usage). Not supported: `HelloRetryRequest`,
 //! key update, resumption. A broker that starts a key update ends the link, and the runner makes a new one.
 //!
 //! With [`pre_shared_key`](TlsOptions::pre_shared_key) both sides prove that they know a key, and certificates play no part.

@@ -55,12 +55,8 @@ pub trait Wakers {
 
 /// Makes links to the broker.
 pub trait Connect {
-    /// The receiving half of a link. Dropped only together with the link.
-    type Reader<'a>: Read
-    where
-        Self: 'a;
-    /// The sending half of a link.
-    type Writer<'a>: Write + Close
+    /// A link. A pair of halves that do not borrow from each other is one as it is: `(Reader, Writer)`.
+    type Link<'a>: Link
     where
         Self: 'a;
 
@@ -72,15 +68,50 @@ pub trait Connect {
     /// # Errors
     ///
     /// The kind of failure. Details belong in the log of the transport crate.
-    fn connect(
-        &mut self,
-    ) -> impl Future<Output = Result<(Self::Reader<'_>, Self::Writer<'_>), ConnectError>>;
+    fn connect(&mut self) -> impl Future<Output = Result<Self::Link<'_>, ConnectError>>;
+}
+
+/// A stream of bytes both ways.
+pub trait Link: Close {
+    /// The receiving half. Its futures are dropped only together with the link.
+    type Reader<'l>: Read
+    where
+        Self: 'l;
+    /// The sending half. Its futures are dropped only together with the link.
+    type Writer<'l>: Write
+    where
+        Self: 'l;
+
+    /// The two halves, which the runner polls side by side. A half that waits must not keep the other one waiting.
+    fn split(&mut self) -> (Self::Reader<'_>, Self::Writer<'_>);
+}
+
+impl<R: Read, W: Write + Close> Link for (R, W) {
+    type Reader<'l>
+        = &'l mut R
+    where
+        Self: 'l;
+    type Writer<'l>
+        = &'l mut W
+    where
+        Self: 'l;
+
+    fn split(&mut self) -> (&mut R, &mut W) {
+        let (reader, writer) = self;
+        (reader, writer)
+    }
 }
 
 /// Ends the sending direction of a link in the way its transport asks for.
 pub trait Close {
     /// Flushes, then says goodbye: TLS `close_notify`, WebSocket close frame, TCP FIN. Errors are of no interest any more.
     fn close(&mut self) -> impl Future<Output = ()>;
+}
+
+impl<R, W: Close> Close for (R, W) {
+    fn close(&mut self) -> impl Future<Output = ()> {
+        self.1.close()
+    }
 }
 
 /// Why no link could be made.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    Close, Connect, ConnectError, Inner, Kind, LinkEnd, LinkState, Rx, Shared, Wakers,
+    Close, Connect, ConnectError, Inner, Kind, Link, LinkEnd, LinkState, Rx, Shared, Wakers,
     backoff::Backoff, process::Turn, register,
 };
 
@@ -111,8 +111,8 @@ impl<K: Kind> Running<'_, K> {
     async fn link<C: Connect>(&mut self, connector: &mut C, options: &Options<'_>) {
         let Self { shared, wire, rx } = self;
         poll_fn(|_| shared.with(|inner| inner.poll_begin(rx, options))).await;
-        let (mut reader, mut writer) = match connector.connect().await {
-            Ok(halves) => halves,
+        let mut link = match connector.connect().await {
+            Ok(link) => link,
             Err(error) => return shared.with(|inner| inner.end(LinkEnd::Connect(error))),
         };
         let Some(wire) = wire else {
@@ -123,6 +123,7 @@ impl<K: Kind> Running<'_, K> {
         }
         let wire = wire.as_mut();
         {
+            let (mut reader, mut writer) = link.split();
             let mut receive = pin!(receive(shared, &mut reader, rx, options));
             let mut transmit = pin!(transmit(shared, &mut writer, wire));
             // Only the first of them to end is polled no more: then the other one is dropped too.
@@ -135,7 +136,7 @@ impl<K: Kind> Running<'_, K> {
             })
             .await;
         }
-        writer.close().await;
+        link.close().await;
     }
 }
 

@@ -85,8 +85,7 @@ impl Wakers for OneWaker {
 pub struct Network;
 
 impl Connect for Network {
-    type Reader<'a> = Transport;
-    type Writer<'a> = Transport;
+    type Link<'a> = (Transport, Transport);
 
     fn connect(&mut self) -> impl Future<Output = Result<(Transport, Transport), ConnectError>> {
         core::future::ready(Ok((Transport, Transport)))

@@ -46,6 +46,7 @@ mod command;
 mod device;
 mod light;
 mod log;
+pub mod network;
 mod report;
 mod settings;
 mod topics;

@@ -1,10 +1,6 @@
 //! The values that were given, checked, and written as Rust.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Write as _, fs, path::Path};
 
 use crate::{Network, broker::Broker, source::Source};
 

@@ -196,8 +196,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 impl Connect for Pipes {
-    type Reader<'a> = Reader;
-    type Writer<'a> = Writer;
+    type Link<'a> = (Reader, Writer);
 
     async fn connect(&mut self) -> Result<(Reader, Writer), ConnectError> {
         let (near, far) = duplex(4096);

@@ -1,0 +1,120 @@
+//! The device on embassy-net: one function for each way to the broker, all with the same arguments.
+//!
+//! Each has its memory in statics of its own, so a firmware pays for the one that it calls. Call it once.
+
+use core::{convert::Infallible, fmt};
+
+use embassy_net::Stack;
+use mqtt_embassy::{PublishError, Storage, TcpConnector, TopicError, mqtt_core::client::Connect};
+use static_cell::ConstStaticCell;
+
+use crate::{Light, Sensor, Settings, Topics};
+
+/// Where the broker is.
+#[derive(Clone, Copy, Debug)]
+pub struct Broker<'a> {
+    /// A DNS name or an IP address. With TLS a name, the one in the certificate.
+    pub host: &'a str,
+    /// The port.
+    pub port: u16,
+    /// The path of a WebSocket.
+    pub path: &'a str,
+    /// The certificate authority that signed the broker's certificate, in DER. Not looked at without TLS.
+    pub authority: &'a [u8],
+}
+
+/// What the board brings.
+pub struct Board<S, L, R> {
+    /// The network, configured or soon to be.
+    pub stack: Stack<'static>,
+    /// What is reported.
+    pub sensor: S,
+    /// What shows the state of the link.
+    pub light: L,
+    /// A generator fit for keys.
+    pub random: R,
+}
+
+impl<S, L, R> fmt::Debug for Board<S, L, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Board").finish_non_exhaustive()
+    }
+}
+
+/// The settings cannot work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum SetupError {
+    /// The topic is too long, or is none.
+    Topic(TopicError),
+    /// Client identifier and credentials do not fit into the memory.
+    Options(PublishError),
+}
+
+/// Bytes of a received message, at most: a command has some dozens.
+const RECEIVE: usize = 512;
+/// Bytes of reports that wait for the broker: about ten.
+const TRANSMIT: usize = 2_048;
+/// Bytes of each buffer of the TCP socket.
+const SOCKET: usize = 1_024;
+
+/// Runs the device over TCP, unencrypted.
+///
+/// # Errors
+///
+/// The settings cannot work. Otherwise it runs for ever.
+pub async fn run_tcp<S: Sensor, L: Light, R>(
+    board: Board<S, L, R>,
+    broker: &Broker<'static>,
+    settings: &Settings<'static>,
+) -> Result<Infallible, SetupError> {
+    let mut connector = tcp(board.stack, broker);
+    run(&mut connector, settings, board.sensor, board.light).await
+}
+
+fn tcp(stack: Stack<'static>, broker: &Broker<'static>) -> TcpConnector<'static> {
+    static RX: ConstStaticCell<[u8; SOCKET]> = ConstStaticCell::new([0; SOCKET]);
+    static TX: ConstStaticCell<[u8; SOCKET]> = ConstStaticCell::new([0; SOCKET]);
+    TcpConnector::new(stack, broker.host, broker.port, RX.take(), TX.take())
+}
+
+async fn run<C: Connect, S: Sensor, L: Light>(
+    connector: &mut C,
+    settings: &Settings<'static>,
+    sensor: S,
+    light: L,
+) -> Result<Infallible, SetupError> {
+    static STORAGE: ConstStaticCell<Storage<RECEIVE, TRANSMIT>> =
+        ConstStaticCell::new(Storage::new());
+    let topics = Topics::new(settings.topic)?;
+    let subscriptions = topics.subscriptions()?;
+    let options = settings.options(&topics, &subscriptions)?;
+    let handles = mqtt_embassy::new(STORAGE.take(), &options)?;
+    Ok(crate::run(
+        handles, connector, &options, settings, &topics, sensor, light,
+    )
+    .await)
+}
+
+impl From<TopicError> for SetupError {
+    fn from(error: TopicError) -> Self {
+        Self::Topic(error)
+    }
+}
+
+impl From<PublishError> for SetupError {
+    fn from(error: PublishError) -> Self {
+        Self::Options(error)
+    }
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(error) => error.fmt(f),
+            Self::Options(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for SetupError {}

@@ -50,6 +50,11 @@ pub fn link(memory: &str, arguments: &[&str]) {
     let script = fs::read(manifest_dir().join(memory));
     let script = script.unwrap_or_else(|error| fail(&format!("cannot read {memory}: {error}")));
     write("memory.x", &script);
+    link_arguments(arguments);
+}
+
+/// Passes `arguments` to the linker, for boards whose linker script comes from elsewhere.
+pub fn link_arguments(arguments: &[&str]) {
     for argument in arguments {
         println!("cargo::rustc-link-arg-bins={argument}");
     }

@@ -1,7 +1,7 @@
 //! Streams of bytes that connectors are built on.
 
-use embedded_io_async::{Read, Write};
-use mqtt_core::client::{Close, ConnectError};
+use embedded_io_async::Read;
+use mqtt_core::client::{Close, ConnectError, Sender};
 
 /// Opens streams of bytes to the broker, one after the other.
 ///
@@ -25,7 +25,27 @@ pub trait Transport {
 ///
 /// - A pending read and a pending write do not disturb each other.
 /// - `flush` hands over to the transport; it does not wait for the peer.
-pub trait Stream: Read + Write + Close + Copy {
+pub trait Stream: Read + Sender + Close + Copy {
     /// Ends the stream at once, unless it was closed. Called when the link is dropped.
     fn abort(&self);
+}
+
+/// Aborts the stream when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Guard<S: Stream>(S);
+
+impl<S: Stream> Guard<S> {
+    pub(crate) fn new(stream: S) -> Self {
+        Self(stream)
+    }
+
+    pub(crate) fn stream(&self) -> S {
+        self.0
+    }
+}
+
+impl<S: Stream> Drop for Guard<S> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }

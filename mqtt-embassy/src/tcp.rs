@@ -9,9 +9,9 @@ use embassy_net::{
 };
 use embassy_time::{Duration, with_timeout};
 use embedded_io_async::{ErrorType, Read, Write};
-use mqtt_core::client::{Close, Connect, ConnectError, Link};
+use mqtt_core::client::{Close, Connect, ConnectError, Link, Sender};
 
-use crate::{Stream, Transport};
+use crate::{Stream, Transport, stream::Guard};
 
 /// How long the end of the last connection may keep the next one waiting.
 const RESET_TIME: Duration = Duration::from_millis(250);
@@ -144,7 +144,7 @@ impl<'a> Connect for TcpConnector<'a> {
         Self: 's;
 
     async fn connect(&mut self) -> Result<TcpLink<'_, 'a>, ConnectError> {
-        Ok(TcpLink(self.open().await?))
+        Ok(TcpLink(Guard::new(self.open().await?)))
     }
 }
 
@@ -173,7 +173,7 @@ fn sort(error: tcp::ConnectError) -> ConnectError {
 
 /// A link over TCP. Dropping it resets the connection, unless it was closed.
 #[derive(Debug)]
-pub struct TcpLink<'s, 'a>(TcpStream<'s, 'a>);
+pub struct TcpLink<'s, 'a>(Guard<TcpStream<'s, 'a>>);
 
 impl<'s, 'a> Link for TcpLink<'s, 'a> {
     type Reader<'l>
@@ -186,19 +186,11 @@ impl<'s, 'a> Link for TcpLink<'s, 'a> {
         Self: 'l;
 
     fn split(&mut self) -> (TcpStream<'s, 'a>, TcpStream<'s, 'a>) {
-        (self.0, self.0)
+        (self.0.stream(), self.0.stream())
     }
-}
 
-impl Close for TcpLink<'_, '_> {
-    fn close(&mut self) -> impl Future<Output = ()> {
-        self.0.close()
-    }
-}
-
-impl Drop for TcpLink<'_, '_> {
-    fn drop(&mut self) {
-        self.0.abort();
+    async fn close(self) {
+        self.0.stream().close().await;
     }
 }
 
@@ -244,6 +236,8 @@ impl Write for TcpStream<'_, '_> {
         Ok(())
     }
 }
+
+impl Sender for TcpStream<'_, '_> {}
 
 impl Close for TcpStream<'_, '_> {
     /// Sends FIN, and waits until the peer has everything.

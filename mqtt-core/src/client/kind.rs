@@ -72,18 +72,21 @@ pub trait Connect {
 }
 
 /// A stream of bytes both ways.
-pub trait Link: Close {
+pub trait Link {
     /// The receiving half. Its futures are dropped only together with the link.
     type Reader<'l>: Read
     where
         Self: 'l;
     /// The sending half. Its futures are dropped only together with the link.
-    type Writer<'l>: Write
+    type Writer<'l>: Sender
     where
         Self: 'l;
 
     /// The two halves, which the runner polls side by side. A half that waits must not keep the other one waiting.
     fn split(&mut self) -> (Self::Reader<'_>, Self::Writer<'_>);
+
+    /// As [`Close::close`].
+    fn close(self) -> impl Future<Output = ()>;
 }
 
 impl<R: Read, W: Write + Close> Link for (R, W) {
@@ -100,18 +103,27 @@ impl<R: Read, W: Write + Close> Link for (R, W) {
         let (reader, writer) = self;
         (reader, writer)
     }
+
+    async fn close(mut self) {
+        self.1.close().await;
+    }
 }
+
+/// The sending half of a link, as the runner sees it.
+pub trait Sender: Write {
+    /// The transport has something to send that is not MQTT, the answer to a ping of WebSocket for example. The
+    /// runner, which asks whenever the receiving half was polled, then calls `flush`.
+    fn has_output(&self) -> bool {
+        false
+    }
+}
+
+impl<W: Write + Close> Sender for &mut W {}
 
 /// Ends the sending direction of a link in the way its transport asks for.
 pub trait Close {
     /// Flushes, then says goodbye: TLS `close_notify`, WebSocket close frame, TCP FIN. Errors are of no interest any more.
     fn close(&mut self) -> impl Future<Output = ()>;
-}
-
-impl<R, W: Close> Close for (R, W) {
-    fn close(&mut self) -> impl Future<Output = ()> {
-        self.1.close()
-    }
 }
 
 /// Why no link could be made.

@@ -7,7 +7,7 @@ use core::{
     task::{Poll, Waker},
 };
 
-use embedded_io_async::{Error, ErrorKind, Read, Write};
+use embedded_io_async::{Error, ErrorKind, Read};
 
 use crate::{
     session::{Options, Reconnect},
@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    Close, Connect, ConnectError, Inner, Kind, Link, LinkEnd, LinkState, Rx, Shared, Wakers,
+    Connect, ConnectError, Inner, Kind, Link, LinkEnd, LinkState, Rx, Sender, Shared, Wakers,
     backoff::Backoff, process::Turn, register,
 };
 
@@ -176,7 +176,7 @@ async fn receive<K: Kind, R: Read>(
 }
 
 /// The transmit pump: many packets per write, and a flush when there is nothing more to write.
-async fn transmit<K: Kind, W: Write>(
+async fn transmit<K: Kind, W: Sender>(
     shared: &Shared<K>,
     writer: &mut W,
     wire: &mut [u8],
@@ -187,7 +187,11 @@ async fn transmit<K: Kind, W: Write>(
         let rest = wire.get(sent..end).unwrap_or_default();
         let result = if rest.is_empty() {
             sent = 0;
-            match poll_fn(|_| shared.with(|inner| inner.poll_transmit(wire, flushed))).await {
+            let output = poll_fn(|_| {
+                let flushed = flushed && !writer.has_output();
+                shared.with(|inner| inner.poll_transmit(wire, flushed))
+            });
+            match output.await {
                 Output::Closed => return LinkEnd::Disconnected,
                 Output::Bytes(len) => {
                     end = len;

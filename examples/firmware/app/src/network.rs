@@ -2,10 +2,14 @@
 //!
 //! Each has its memory in statics of its own, so a firmware pays for the one that it calls. Call it once.
 
-use core::{convert::Infallible, fmt};
+use core::{cell::RefCell, convert::Infallible, fmt};
 
 use embassy_net::Stack;
-use mqtt_embassy::{PublishError, Storage, TcpConnector, TopicError, mqtt_core::client::Connect};
+use mqtt_embassy::{
+    PublishError, Storage, TcpConnector, TlsConnector, TlsOptions, TopicError, WsConnector,
+    mqtt_core::client::Connect,
+    rand_core::{self, CryptoRng, CryptoRngCore, RngCore},
+};
 use static_cell::ConstStaticCell;
 
 use crate::{Light, Sensor, Settings, Topics};
@@ -17,8 +21,10 @@ pub struct Broker<'a> {
     pub host: &'a str,
     /// The port.
     pub port: u16,
-    /// The path of a WebSocket.
+    /// Of a WebSocket: the path.
     pub path: &'a str,
+    /// Of a WebSocket: the host, with `:port` unless it is 80 or, over TLS, 443.
+    pub host_header: &'a str,
     /// The certificate authority that signed the broker's certificate, in DER. Not looked at without TLS.
     pub authority: &'a [u8],
 }
@@ -58,6 +64,11 @@ const TRANSMIT: usize = 2_048;
 /// Bytes of each buffer of the TCP socket.
 const SOCKET: usize = 1_024;
 
+/// Bytes of the longest record that a broker may send: no broker needs to be asked for shorter ones.
+const READ_RECORD: usize = 16_640;
+/// Bytes of the longest record of ours.
+const WRITE_RECORD: usize = 1_024;
+
 /// Runs the device over TCP, unencrypted.
 ///
 /// # Errors
@@ -72,11 +83,91 @@ pub async fn run_tcp<S: Sensor, L: Light, R>(
     run(&mut connector, settings, board.sensor, board.light).await
 }
 
+/// Runs the device over TLS 1.3. The broker is verified.
+///
+/// # Errors
+///
+/// As [`run_tcp`].
+pub async fn run_tls<S: Sensor, L: Light, R: CryptoRngCore>(
+    board: Board<S, L, R>,
+    broker: &Broker<'static>,
+    settings: &Settings<'static>,
+) -> Result<Infallible, SetupError> {
+    let mut connector = tls(board.stack, broker, board.random);
+    run(&mut connector, settings, board.sensor, board.light).await
+}
+
+/// Runs the device over WebSocket, unencrypted.
+///
+/// # Errors
+///
+/// As [`run_tcp`].
+pub async fn run_web_socket<S: Sensor, L: Light, R: CryptoRngCore>(
+    board: Board<S, L, R>,
+    broker: &Broker<'static>,
+    settings: &Settings<'static>,
+) -> Result<Infallible, SetupError> {
+    let tcp = tcp(board.stack, broker);
+    let mut connector = WsConnector::new(tcp, broker.host_header, broker.path, board.random);
+    run(&mut connector, settings, board.sensor, board.light).await
+}
+
+/// Runs the device over WebSocket over TLS 1.3. The broker is verified.
+///
+/// # Errors
+///
+/// As [`run_tcp`].
+pub async fn run_secure_web_socket<S: Sensor, L: Light, R: CryptoRngCore>(
+    board: Board<S, L, R>,
+    broker: &Broker<'static>,
+    settings: &Settings<'static>,
+) -> Result<Infallible, SetupError> {
+    let random = RefCell::new(board.random);
+    let tls = tls(board.stack, broker, Random(&random));
+    let mut connector = WsConnector::new(tls, broker.host_header, broker.path, Random(&random));
+    run(&mut connector, settings, board.sensor, board.light).await
+}
+
 fn tcp(stack: Stack<'static>, broker: &Broker<'static>) -> TcpConnector<'static> {
     static RX: ConstStaticCell<[u8; SOCKET]> = ConstStaticCell::new([0; SOCKET]);
     static TX: ConstStaticCell<[u8; SOCKET]> = ConstStaticCell::new([0; SOCKET]);
     TcpConnector::new(stack, broker.host, broker.port, RX.take(), TX.take())
 }
+
+fn tls<R: CryptoRngCore>(
+    stack: Stack<'static>,
+    broker: &Broker<'static>,
+    random: R,
+) -> TlsConnector<'static, TcpConnector<'static>, R> {
+    static READ: ConstStaticCell<[u8; READ_RECORD]> = ConstStaticCell::new([0; READ_RECORD]);
+    static WRITE: ConstStaticCell<[u8; WRITE_RECORD]> = ConstStaticCell::new([0; WRITE_RECORD]);
+    let options = TlsOptions::new(broker.host, broker.authority);
+    let tcp = tcp(stack, broker);
+    TlsConnector::new(tcp, options, random, READ.take(), WRITE.take())
+}
+
+/// One generator for two who need one.
+struct Random<'a, R>(&'a RefCell<R>);
+
+impl<R: RngCore> RngCore for Random<'_, R> {
+    fn next_u32(&mut self) -> u32 {
+        self.0.borrow_mut().next_u32()
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.0.borrow_mut().next_u64()
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        self.0.borrow_mut().fill_bytes(bytes);
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core::Error> {
+        self.0.borrow_mut().try_fill_bytes(bytes)
+    }
+}
+
+impl<R: CryptoRng> CryptoRng for Random<'_, R> {}
 
 async fn run<C: Connect, S: Sensor, L: Light>(
     connector: &mut C,

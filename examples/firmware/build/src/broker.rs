@@ -55,6 +55,15 @@ impl Transport {
 }
 
 impl Broker {
+    /// What a WebSocket asks for: the port only if it is not the usual one.
+    pub(crate) fn host_header(&self) -> String {
+        if self.port == self.transport.default_port() {
+            self.host.clone()
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
     /// Reads `scheme://host[:port][/path]`.
     pub(crate) fn parse(url: &str) -> Result<Self, String> {
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
@@ -116,6 +125,18 @@ mod tests {
         ];
         for (url, expected) in cases {
             assert_eq!(Broker::parse(url), Ok(expected), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_host_header_names_an_unusual_port() {
+        for (url, header) in [
+            ("ws://b", "b"),
+            ("ws://b:8080", "b:8080"),
+            ("wss://b:443/", "b"),
+            ("wss://b:80", "b:80"),
+        ] {
+            assert_eq!(Broker::parse(url).unwrap().host_header(), header, "{url}");
         }
     }
 

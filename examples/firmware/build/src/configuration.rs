@@ -51,11 +51,7 @@ impl Configuration {
             interval_s: interval(source.optional("interval_s").unwrap_or("10"))?,
             wifi: match network {
                 Network::Wired => None,
-                Network::WiFi => Some((
-                    source.required("wifi_name")?.to_owned(),
-                    // A network without one is open.
-                    source.optional("wifi_password").unwrap_or("").to_owned(),
-                )),
+                Network::WiFi => Some(wifi(source)?),
             },
         })
     }
@@ -90,8 +86,11 @@ impl Configuration {
         writeln!(
             out,
             "pub(crate) const BROKER: ::firmware_app::network::Broker<'static> = ::firmware_app::network::Broker {{\n\
-             host: {:?}, port: {}, path: {:?}, authority: &{authority:?},\n}};",
-            broker.host, broker.port, broker.path
+             host: {:?}, port: {}, path: {:?}, host_header: {:?}, authority: &{authority:?},\n}};",
+            broker.host,
+            broker.port,
+            broker.path,
+            broker.host_header()
         )?;
         if let Some((name, password)) = wifi {
             writeln!(
@@ -102,6 +101,19 @@ impl Configuration {
         }
         Ok(())
     }
+}
+
+/// Name and password, in the lengths that IEEE 802.11 allows. A network without a password is open.
+fn wifi(source: &Source) -> Result<(String, String), String> {
+    let name = source.required("wifi_name")?;
+    let password = source.optional("wifi_password").unwrap_or_default();
+    if name.len() > 32 {
+        return Err("wifi_name: at most 32 bytes".to_owned());
+    }
+    if !matches!(password.len(), 0 | 8..=63) {
+        return Err("wifi_password: 8 to 63 characters, or none for an open network".to_owned());
+    }
+    Ok((name.to_owned(), password.to_owned()))
 }
 
 fn interval(text: &str) -> Result<u32, String> {
@@ -131,5 +143,101 @@ fn read_certificate(path: &Path) -> Result<Vec<u8>, String> {
         (Some(_), Some(_)) => Err(format!(
             "{shown}: more than one certificate. Leave only that of the CA that signed the broker's"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const FILE: &str = "broker = \"mqtt://b\"\nclient_id = \"c\"\nwifi_name = \"net\"\n";
+
+    fn read(file: &str, variables: &[(&str, &str)]) -> Result<Configuration, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        fs::write(&path, file).unwrap();
+        fs::write(
+            folder.path().join("ca.pem"),
+            include_str!("../../example-ca.pem"),
+        )
+        .unwrap();
+        let variables: BTreeMap<_, _> = variables.iter().copied().collect();
+        let source = Source::read(folder.path(), &path, |name| {
+            variables.get(name).map(|value| (*value).to_owned())
+        })?;
+        Configuration::read(&source, Network::WiFi)
+    }
+
+    #[test]
+    fn a_short_file_is_enough() {
+        let configuration = read(FILE, &[]).unwrap();
+        assert_eq!(configuration.topic, "firmware/c");
+        assert_eq!(configuration.interval_s, 10);
+        assert_eq!(configuration.user_name, None);
+        assert_eq!(configuration.wifi, Some(("net".to_owned(), String::new())));
+    }
+
+    #[test]
+    fn variables_take_precedence() {
+        let variables = [("FIRMWARE_CLIENT_ID", "d"), ("FIRMWARE_INTERVAL_S", "3")];
+        let configuration = read(FILE, &variables).unwrap();
+        assert_eq!(configuration.client_id, "d");
+        assert_eq!(configuration.interval_s, 3);
+    }
+
+    #[test]
+    fn tls_needs_the_certificate_of_the_authority() {
+        let error = read(FILE, &[("FIRMWARE_BROKER", "mqtts://b")]).unwrap_err();
+        assert!(error.contains("`ca` is missing"), "{error}");
+        let variables = [("FIRMWARE_BROKER", "wss://b"), ("FIRMWARE_CA", "ca.pem")];
+        let configuration = read(FILE, &variables).unwrap();
+        assert_eq!(configuration.authority.first(), Some(&0x30));
+        let rust = configuration.to_rust("board").unwrap();
+        assert!(rust.contains("run_secure_web_socket as run"), "{rust}");
+        assert!(rust.contains("authority: &[48, "), "{rust}");
+    }
+
+    #[test]
+    fn a_chain_is_not_taken_for_the_authority() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chain.pem");
+        fs::write(&path, include_str!("../../example-ca.pem").repeat(2)).unwrap();
+        assert!(
+            read_certificate(&path)
+                .unwrap_err()
+                .contains("more than one")
+        );
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        for line in [
+            "interval_s = 0",
+            "interval_s = \"soon\"",
+            "topic = \"a/#\"",
+            "topic = \"0123456789012345678901234567890123456789012345678901234567\"",
+            "wifi_password = \"short\"",
+            "colour = \"red\"",
+            "ca = true",
+        ] {
+            assert!(read(&format!("{FILE}{line}\n"), &[]).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_tells_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        let error = Source::read(folder.path(), &file, |_| None).unwrap_err();
+        assert!(error.contains("config.example.toml"), "{error}");
+    }
+
+    #[test]
+    fn texts_are_escaped() {
+        let configuration = read(FILE, &[("FIRMWARE_PASSWORD", "a\"b\\c")]).unwrap();
+        let rust = configuration.to_rust("board").unwrap();
+        assert!(rust.contains(r#"password: Some("a\"b\\c")"#), "{rust}");
     }
 }

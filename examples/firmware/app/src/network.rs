@@ -17,7 +17,7 @@ use crate::{Light, Sensor, Settings, Topics};
 /// Where the broker is.
 #[derive(Clone, Copy, Debug)]
 pub struct Broker<'a> {
-    /// A DNS name or an IP address. With TLS a name, the one in the certificate.
+    /// A DNS name or an IP address.
     pub host: &'a str,
     /// The port.
     pub port: u16,
@@ -25,7 +25,9 @@ pub struct Broker<'a> {
     pub path: &'a str,
     /// Of a WebSocket: the host, with `:port` unless it is 80 or, over TLS, 443.
     pub host_header: &'a str,
-    /// The certificate authority that signed the broker's certificate, in DER. Not looked at without TLS.
+    /// With TLS: the DNS name in the broker's certificate.
+    pub server_name: &'a str,
+    /// With TLS: the certificate authority that signed that certificate, in DER.
     pub authority: &'a [u8],
 }
 
@@ -141,7 +143,7 @@ fn tls<R: CryptoRngCore>(
 ) -> TlsConnector<'static, TcpConnector<'static>, R> {
     static READ: ConstStaticCell<[u8; READ_RECORD]> = ConstStaticCell::new([0; READ_RECORD]);
     static WRITE: ConstStaticCell<[u8; WRITE_RECORD]> = ConstStaticCell::new([0; WRITE_RECORD]);
-    let options = TlsOptions::new(broker.host, broker.authority);
+    let options = TlsOptions::new(broker.server_name, broker.authority);
     let tcp = tcp(stack, broker);
     TlsConnector::new(tcp, options, random, READ.take(), WRITE.take())
 }

@@ -8,6 +8,8 @@ use crate::{Network, broker::Broker, source::Source};
 #[derive(Debug)]
 pub(crate) struct Configuration {
     broker: Broker,
+    /// The DNS name in the broker's certificate.
+    server_name: String,
     /// The certificate authority in DER, for a broker with TLS.
     authority: Vec<u8>,
     client_id: String,
@@ -41,7 +43,9 @@ impl Configuration {
                 "topic {topic:?}: at most {MAX_TOPIC} bytes, without + and #"
             ));
         }
+        let server_name = source.optional("server_name").unwrap_or(&broker.host);
         Ok(Self {
+            server_name: server_name.to_owned(),
             broker,
             authority,
             client_id,
@@ -67,6 +71,7 @@ impl Configuration {
     fn write(&self, board: &str, out: &mut String) -> std::fmt::Result {
         let Self {
             broker,
+            server_name,
             authority,
             client_id,
             topic,
@@ -86,7 +91,8 @@ impl Configuration {
         writeln!(
             out,
             "pub(crate) const BROKER: ::firmware_app::network::Broker<'static> = ::firmware_app::network::Broker {{\n\
-             host: {:?}, port: {}, path: {:?}, host_header: {:?}, authority: &{authority:?},\n}};",
+             host: {:?}, port: {}, path: {:?}, host_header: {:?}, server_name: {server_name:?},\n\
+             authority: &{authority:?},\n}};",
             broker.host,
             broker.port,
             broker.path,

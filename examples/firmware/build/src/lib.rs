@@ -36,7 +36,20 @@ pub enum Network {
 /// The values come from `config.toml` beside the manifest, or the file that the variable `FIRMWARE_CONFIG` names. A
 /// variable `FIRMWARE_BROKER`, `FIRMWARE_CLIENT_ID` and so on takes precedence over the file.
 pub fn configure(board: &str, network: Network) {
-    let written = Source::of_environment(&manifest_dir())
+    configure_from("config.toml", board, network);
+}
+
+/// As [`configure`] for a board that is emulated: without a `config.toml` the example will do.
+pub fn configure_emulated(board: &str) {
+    let own = "config.toml";
+    println!("cargo::rerun-if-changed={own}");
+    let is_there = manifest_dir().join(own).exists();
+    let file = if is_there { own } else { "config.example.toml" };
+    configure_from(file, board, Network::Wired);
+}
+
+fn configure_from(file: &str, board: &str, network: Network) {
+    let written = Source::of_environment(&manifest_dir(), file)
         .and_then(|source| Configuration::read(&source, network))
         .and_then(|configuration| configuration.to_rust(board));
     let text = written.unwrap_or_else(|error| fail(&error));

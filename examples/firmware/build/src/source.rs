@@ -9,12 +9,13 @@ use std::{
 use toml::Value;
 
 /// Every key that a file may have; each has a variable, such as `FIRMWARE_BROKER`.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "broker",
     "ca",
     "client_id",
     "interval_s",
     "password",
+    "server_name",
     "topic",
     "user_name",
     "wifi_name",
@@ -33,10 +34,10 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Reads the file and the variables of this build.
-    pub(crate) fn of_environment(board: &Path) -> Result<Self, String> {
+    /// Reads the file, which is `name` unless a variable says otherwise, and the variables of this build.
+    pub(crate) fn of_environment(board: &Path, name: &str) -> Result<Self, String> {
         println!("cargo::rerun-if-env-changed=FIRMWARE_CONFIG");
-        let name = env::var("FIRMWARE_CONFIG").unwrap_or_else(|_| "config.toml".to_owned());
+        let name = env::var("FIRMWARE_CONFIG").unwrap_or_else(|_| name.to_owned());
         let file = board.join(name);
         println!("cargo::rerun-if-changed={}", file.display());
         Self::read(board, &file, |variable| {

@@ -60,9 +60,12 @@ async fn main(spawner: Spawner) {
     spawner.spawn(run_network(network).unwrap());
 
     let led = Output::new(p.GPIO8, Level::High, OutputConfig::default());
+    let Ok(sensor) = Thermometer::new(p.TSENS) else {
+        defmt::panic!("no thermometer");
+    };
     let board = Board {
         stack,
-        sensor: defmt::unwrap!(Thermometer::new(p.TSENS)),
+        sensor,
         light: Led(led),
         random,
     };

@@ -24,7 +24,7 @@ pub(crate) fn start(
         AuthenticationMethodConfig::Wpa2Personal(password.try_into()?)
     };
     let station = StationConfig::default()
-        .with_ssid(name)
+        .with_ssid(name.try_into()?)
         .with_authentication(authentication);
     let config = ControllerConfig::default().with_initial_config(Config::Station(station));
     WifiController::new(wifi, config)

@@ -43,13 +43,13 @@ async fn main(spawner: Spawner) {
     esp_alloc::heap_allocator!(size: 24 * 1024);
     let timers = TimerGroup::new(p.TIMG0);
     esp_rtos::start(timers.timer0, p.FROM_CPU_INTR0);
-    spawner.spawn(watch(timers.wdt).unwrap());
+    spawner.spawn(defmt::unwrap!(watch(timers.wdt)));
 
     let controller = wifi::start(p.WIFI, config::WIFI_NAME, config::WIFI_PASSWORD);
     let controller = defmt::unwrap!(controller);
     // The radio is its source of noise, so it comes second.
     let mut random = defmt::unwrap!(Trng::try_new());
-    spawner.spawn(stay_joined(controller).unwrap());
+    spawner.spawn(defmt::unwrap!(stay_joined(controller)));
 
     let (stack, network) = embassy_net::new(
         Interface::station(),
@@ -57,7 +57,7 @@ async fn main(spawner: Spawner) {
         SOCKETS.take(),
         random.next_u64(),
     );
-    spawner.spawn(run_network(network).unwrap());
+    spawner.spawn(defmt::unwrap!(run_network(network)));
 
     let led = Output::new(p.GPIO8, Level::High, OutputConfig::default());
     let Ok(sensor) = Thermometer::new(p.TSENS) else {

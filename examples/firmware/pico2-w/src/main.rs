@@ -54,7 +54,7 @@ static SOCKETS: ConstStaticCell<StackResources<4>> = ConstStaticCell::new(StackR
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
     let p = embassy_rp::init(embassy_rp::config::Config::default());
-    spawner.spawn(watch(p.WATCHDOG).unwrap());
+    spawner.spawn(defmt::unwrap!(watch(p.WATCHDOG)));
 
     let mut random = Trng::new(p.TRNG, Interrupts, trng::Config::default());
     let power = Output::new(p.PIN_23, Level::Low);
@@ -72,7 +72,7 @@ async fn main(spawner: Spawner) {
     );
     let state = PACKETS.init_with(State::new);
     let (device, control, chip) = cyw43::new(state, power, spi, FIRMWARE, NVRAM).await;
-    spawner.spawn(run_radio(chip).unwrap());
+    spawner.spawn(defmt::unwrap!(run_radio(chip)));
     let radio: &Radio = RADIO.init(Radio::start(control, CLM).await);
 
     let (stack, network) = embassy_net::new(
@@ -81,8 +81,8 @@ async fn main(spawner: Spawner) {
         SOCKETS.take(),
         random.next_u64(),
     );
-    spawner.spawn(run_network(network).unwrap());
-    spawner.spawn(stay_joined(radio, stack).unwrap());
+    spawner.spawn(defmt::unwrap!(run_network(network)));
+    spawner.spawn(defmt::unwrap!(stay_joined(radio, stack)));
 
     let board = Board {
         stack,

@@ -34,7 +34,7 @@ bind_interrupts!(struct Interrupts {
 /// SPI0 with the chip select of the W5500.
 type Bus = ExclusiveDevice<Spi<'static, SPI0, spi::Async>, Output<'static>, Delay>;
 
-/// What the W5500 can do at most is 33.3 MHz guaranteed; the RP2040 makes 31.25 MHz of this.
+/// The W5500 is guaranteed to follow up to 33.3 MHz. The RP2040 makes 31.25 MHz of this.
 const SPI_HZ: u32 = 32_000_000;
 
 /// Bytes of the flash on the board.
@@ -49,7 +49,7 @@ static SOCKETS: ConstStaticCell<StackResources<4>> = ConstStaticCell::new(StackR
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
     let p = embassy_rp::init(embassy_rp::config::Config::default());
-    spawner.spawn(watch(p.WATCHDOG).unwrap());
+    spawner.spawn(defmt::unwrap!(watch(p.WATCHDOG)));
 
     let mut random = firmware_rp::random();
     let mut spi_config = spi::Config::default();
@@ -69,7 +69,7 @@ async fn main(spawner: Spawner) {
     let Ok((device, chip)) = made.await else {
         defmt::panic!("the W5500 does not answer at SPI0");
     };
-    spawner.spawn(ethernet(chip).unwrap());
+    spawner.spawn(defmt::unwrap!(ethernet(chip)));
 
     let (stack, network) = embassy_net::new(
         device,
@@ -77,7 +77,7 @@ async fn main(spawner: Spawner) {
         SOCKETS.take(),
         random.next_u64(),
     );
-    spawner.spawn(run_network(network).unwrap());
+    spawner.spawn(defmt::unwrap!(run_network(network)));
 
     let board = Board {
         stack,

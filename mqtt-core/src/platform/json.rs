@@ -1,0 +1,1 @@
+//! JSON read where it lies: strict, borrowed, without allocation.

@@ -1,0 +1,1 @@
+//! ThingsBoard: the device and the gateway API over MQTT.

@@ -1052,6 +1052,11 @@ fn any_payload() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
     #[test]
     fn no_payload_panics_a_reader(name in any_topic(), payload in any_payload()) {
         let topic = topic(&name);

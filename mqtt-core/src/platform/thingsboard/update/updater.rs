@@ -113,10 +113,23 @@ impl<'a, S: UpdateStore, C: Checksum> Updater<'a, S, C> {
             Chunk::NotOurs => self.take_other(topic, payload),
             Chunk::Unwanted => true,
             Chunk::Wanted => {
-                self.write(payload).await;
+                self.piece(payload).await;
                 self.update.end_chunk();
                 true
             }
+        }
+    }
+
+    /// Takes the next bytes of a chunk that [`Update::begin_chunk`] has said to be wanted; then call
+    /// [`Update::end_chunk`].
+    ///
+    /// Dropping the future is as in [`advance_with`](Self::advance_with).
+    pub async fn piece(&mut self, bytes: &[u8]) {
+        let (offset, bytes) = self.update.piece(bytes);
+        if !bytes.is_empty() {
+            self.is_left = true;
+            let result = self.store.write(offset, bytes).await;
+            self.is_ok(result);
         }
     }
 
@@ -147,15 +160,6 @@ impl<'a, S: UpdateStore, C: Checksum> Updater<'a, S, C> {
         match device.attribute_response(topic, payload) {
             Ok(Some(response)) => self.update.attribute_response(&response),
             _ => false,
-        }
-    }
-
-    async fn write(&mut self, bytes: &[u8]) {
-        let (offset, bytes) = self.update.piece(bytes);
-        if !bytes.is_empty() {
-            self.is_left = true;
-            let result = self.store.write(offset, bytes).await;
-            self.is_ok(result);
         }
     }
 
@@ -237,7 +241,7 @@ impl<S: UpdateStore, C: Checksum> Updater<'_, S, C> {
             Chunk::Unwanted => true,
             Chunk::Wanted => {
                 while let Ok(Some(piece)) = message.chunk().await {
-                    self.write(piece).await;
+                    self.piece(piece).await;
                 }
                 self.update.end_chunk();
                 true

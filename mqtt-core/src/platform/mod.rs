@@ -7,3 +7,4 @@
 pub mod json;
 pub mod thingsboard;
 pub mod update;
+pub mod watson_iot;

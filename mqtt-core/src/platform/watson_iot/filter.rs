@@ -117,8 +117,9 @@ impl<'a> Filter<'a> {
         let mut writer = Writer::new(buffer);
         self.write(&mut writer)?;
         let len = writer.len();
-        let text = core::str::from_utf8(buffer.get(..len).unwrap_or_default());
-        TopicFilter::new(text.unwrap_or_default()).map_err(|_| EncodeError::InvalidValue)
+        Ok(TopicFilter::from_checked(
+            buffer.get(..len).unwrap_or_default(),
+        ))
     }
 
     const fn content(level: &'static str) -> Self {

@@ -247,16 +247,12 @@ impl<'a> Gateway<'a> {
     /// Commands for the gateway and for all devices behind it, device management of all of them, and what the platform
     /// complains about. Leave out what is not used.
     #[must_use]
-    pub fn subscriptions(&self) -> [Subscription<'_>; 3] {
-        let notifications = TopicFilter::new(self.notifications.as_str());
+    pub const fn subscriptions(&self) -> [Subscription<'_>; 3] {
+        let notifications = TopicFilter::from_checked(self.notifications.as_bytes());
         [
             at_least_once("iot-2/type/+/id/+/cmd/+/fmt/+"),
             at_least_once("iotdm-1/#"),
-            // It was made of checked names and is a filter.
-            Subscription::new(
-                notifications.unwrap_or(filter("iot-2/type/+/id/+/notify")),
-                QoS::AtMostOnce,
-            ),
+            Subscription::new(notifications, QoS::AtMostOnce),
         ]
     }
 
@@ -518,14 +514,9 @@ const fn check_name(name: &str) -> Result<(), IdError> {
     Ok(())
 }
 
-const fn at_least_once(text: &'static str) -> Subscription<'static> {
-    Subscription::new(filter(text), QoS::AtLeastOnce)
-}
-
-#[allow(clippy::panic, reason = "for the constants of this file")]
-const fn filter(text: &'static str) -> TopicFilter<'static> {
-    match TopicFilter::new(text) {
-        Ok(filter) => filter,
-        Err(_) => panic!("not a topic filter"),
-    }
+const fn at_least_once(filter: &'static str) -> Subscription<'static> {
+    Subscription::new(
+        TopicFilter::from_checked(filter.as_bytes()),
+        QoS::AtLeastOnce,
+    )
 }

@@ -4,12 +4,12 @@ use core::fmt;
 
 use serde::Deserialize;
 
-use crate::{
-    codec::TopicName,
-    platform::json::{JsonError, RawJson},
+use crate::platform::{
+    ApplicationMessage,
+    json::{JsonError, RawJson},
 };
 
-use super::{Device, DeviceId, Gateway, Notification, Status};
+use super::{Application, Device, DeviceId, Gateway, Notification, Status};
 
 /// A command or an event: its name, the name of its format, and its payload.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,18 +39,19 @@ impl Device<'_> {
     ///
     /// Commands of unknown name or format are delivered like any other.
     #[must_use]
-    pub fn command<'m>(&self, topic: TopicName<'m>, payload: &'m [u8]) -> Option<Content<'m>> {
-        let mut levels = Levels::new(topic);
+    pub fn command<'m>(&self, message: &'m impl ApplicationMessage) -> Option<Content<'m>> {
+        let mut levels = Levels::new(message.topic())?;
         levels.expect("iot-2")?;
         levels.expect("cmd")?;
-        levels.content(payload)
+        levels.content(message.payload())
     }
 }
 
 /// What a gateway receives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
-pub enum GatewayMessage<'a> {
+pub enum ToGateway<'a> {
     /// A command for the gateway itself or for a device behind it.
     Command(DeviceId<'a>, Content<'a>),
     /// The platform refused something that the gateway published or subscribed to.
@@ -65,18 +66,25 @@ impl Gateway<'_> {
     /// [`MalformedMessage`] for a notification that is none.
     pub fn message<'m>(
         &self,
-        topic: TopicName<'m>,
+        message: &'m impl ApplicationMessage,
+    ) -> Result<Option<ToGateway<'m>>, MalformedMessage> {
+        self.read(message.topic(), message.payload())
+    }
+
+    fn read<'m>(
+        &self,
+        topic: &'m [u8],
         payload: &'m [u8],
-    ) -> Result<Option<GatewayMessage<'m>>, MalformedMessage> {
+    ) -> Result<Option<ToGateway<'m>>, MalformedMessage> {
         let Some((device, mut levels)) = device_levels(topic) else {
             return Ok(None);
         };
         Ok(match levels.next() {
             Some("cmd") => levels
                 .content(payload)
-                .map(|command| GatewayMessage::Command(device, command)),
+                .map(|command| ToGateway::Command(device, command)),
             Some("notify") if levels.is_done() && device == self.id() => {
-                Some(GatewayMessage::Notification(Notification::parse(payload)?))
+                Some(ToGateway::Notification(Notification::parse(payload)?))
             }
             _ => None,
         })
@@ -85,8 +93,9 @@ impl Gateway<'_> {
 
 /// What an application receives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
-pub enum ApplicationMessage<'a> {
+pub enum ToApplication<'a> {
     /// An event of a device.
     Event(DeviceId<'a>, Content<'a>),
     /// A command to a device, which another application may have sent.
@@ -108,13 +117,23 @@ pub enum ApplicationMessage<'a> {
     DeviceError(DeviceId<'a>, &'a [u8]),
 }
 
-impl<'m> ApplicationMessage<'m> {
+impl Application<'_> {
     /// Reads a message; `None` if it is of no known kind.
     ///
     /// # Errors
     ///
     /// [`MalformedMessage`] for a status that is none.
-    pub fn read(topic: TopicName<'m>, payload: &'m [u8]) -> Result<Option<Self>, MalformedMessage> {
+    #[allow(clippy::unused_self, reason = "only an application receives these")]
+    pub fn message<'m>(
+        &self,
+        message: &'m impl ApplicationMessage,
+    ) -> Result<Option<ToApplication<'m>>, MalformedMessage> {
+        ToApplication::read(message.topic(), message.payload())
+    }
+}
+
+impl<'m> ToApplication<'m> {
+    fn read(topic: &'m [u8], payload: &'m [u8]) -> Result<Option<Self>, MalformedMessage> {
         if let Some((device, levels)) = device_levels(topic) {
             return Self::of_device(device, levels, payload);
         }
@@ -182,8 +201,8 @@ impl fmt::Display for MalformedMessage {
 impl core::error::Error for MalformedMessage {}
 
 /// `iot-2/type/T/id/I/...`: the device, and what follows it.
-fn device_levels(topic: TopicName<'_>) -> Option<(DeviceId<'_>, Levels<'_>)> {
-    let mut levels = Levels::new(topic);
+fn device_levels(topic: &[u8]) -> Option<(DeviceId<'_>, Levels<'_>)> {
+    let mut levels = Levels::new(topic)?;
     levels.expect("iot-2")?;
     levels.expect("type")?;
     let device = levels.device()?;
@@ -191,8 +210,8 @@ fn device_levels(topic: TopicName<'_>) -> Option<(DeviceId<'_>, Levels<'_>)> {
 }
 
 /// `iot-2/app/A/mon`: the application.
-fn application_of(topic: TopicName<'_>) -> Option<&str> {
-    let mut levels = Levels::new(topic);
+fn application_of(topic: &[u8]) -> Option<&str> {
+    let mut levels = Levels::new(topic)?;
     levels.expect("iot-2")?;
     levels.expect("app")?;
     let application = levels.next()?;
@@ -205,8 +224,10 @@ fn application_of(topic: TopicName<'_>) -> Option<&str> {
 pub(super) struct Levels<'a>(Option<&'a str>);
 
 impl<'a> Levels<'a> {
-    pub(super) fn new(topic: TopicName<'a>) -> Self {
-        Self(Some(topic.as_str()))
+    pub(super) fn new(topic: &'a [u8]) -> Option<Self> {
+        core::str::from_utf8(topic)
+            .ok()
+            .map(|topic| Self(Some(topic)))
     }
 
     /// The next level, if there is one and it is not empty.

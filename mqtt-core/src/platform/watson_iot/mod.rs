@@ -13,7 +13,7 @@ pub use identity::{
     Application, COMMANDS, Device, DeviceId, Gateway, Host, IdError, MANAGED, QUICKSTART,
     Quickstart, TOKEN_USER_NAME,
 };
-pub use incoming::{ApplicationMessage, Content, GatewayMessage, MalformedMessage};
+pub use incoming::{Content, MalformedMessage, ToApplication, ToGateway};
 pub use outgoing::{Body, Bytes, Draft, Json, JsonInD, Outgoing, QuickstartDraft, WrittenBy};
 pub use status::{CloseCode, Notification, Status, StatusAction};
 

@@ -31,13 +31,18 @@ impl<const N: usize> Text<N> {
         self
     }
 
-    pub(super) const fn as_str(&self) -> &str {
-        if let Some((text, _)) = self.bytes.split_at_checked(self.len)
-            && let Ok(text) = core::str::from_utf8(text)
-        {
-            return text;
+    pub(super) const fn as_bytes(&self) -> &[u8] {
+        match self.bytes.split_at_checked(self.len) {
+            Some((text, _)) => text,
+            None => b"",
         }
-        ""
+    }
+
+    pub(super) const fn as_str(&self) -> &str {
+        match core::str::from_utf8(self.as_bytes()) {
+            Ok(text) => text,
+            Err(_) => "",
+        }
     }
 }
 

@@ -4,8 +4,11 @@ use core::fmt;
 
 use crate::{
     Instant, Publication,
-    codec::{EncodeError, QoS, TopicName, Writer},
-    platform::json::{JsonError, RawJson},
+    codec::{EncodeError, QoS, Writer},
+    platform::{
+        ApplicationMessage,
+        json::{JsonError, RawJson},
+    },
 };
 
 use super::{
@@ -212,7 +215,18 @@ impl<'a> ManagedDevice<'a> {
     /// [`MalformedMessage`]: it is not to be acted on, and cannot be answered.
     pub fn handle<'m>(
         &mut self,
-        topic: TopicName<'m>,
+        message: &'m impl ApplicationMessage,
+        now: Instant,
+    ) -> Result<Option<Action<'m>>, MalformedMessage>
+    where
+        'a: 'm,
+    {
+        self.take(message.topic(), message.payload(), now)
+    }
+
+    fn take<'m>(
+        &mut self,
+        topic: &'m [u8],
         payload: &'m [u8],
         now: Instant,
     ) -> Result<Option<Action<'m>>, MalformedMessage>

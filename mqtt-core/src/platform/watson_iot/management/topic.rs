@@ -1,6 +1,6 @@
 //! Topics of device management.
 
-use crate::codec::{EncodeError, TopicName, Writer};
+use crate::codec::{EncodeError, Writer};
 
 use super::super::{DeviceId, incoming::Levels, outgoing::write_device};
 
@@ -38,8 +38,8 @@ impl Target<'_> {
     }
 
     /// What a topic means; `None` if it is not about device management, or about that of another device.
-    pub(super) fn read_topic(self, topic: TopicName<'_>) -> Option<ServerTopic<'_>> {
-        let mut levels = Levels::new(topic);
+    pub(super) fn read_topic(self, topic: &[u8]) -> Option<ServerTopic<'_>> {
+        let mut levels = Levels::new(topic)?;
         levels.expect("iotdm-1")?;
         if let Target::Device(wanted) = self {
             levels.expect("type")?;

@@ -8,6 +8,7 @@ use crate::{
     platform::{
         ApplicationMessage,
         json::{JsonError, RawJson},
+        update::{MAX_RECORD_LEN, UpdateStore},
     },
 };
 
@@ -85,8 +86,9 @@ impl<'a> ManagedDevice<'a> {
     /// A device that wants to be managed, which is the first thing it says.
     ///
     /// `record` is the memory for what outlives a restart: 20 bytes, and for firmware actions version, name, URI and
-    /// verifier of the image; 512 bytes suffice for most. It may be empty if nothing is to be remembered. `start` is to
-    /// differ after each start, a random number for instance: it keeps late responses apart from new ones.
+    /// verifier of the image, up to [`MAX_RECORD_LEN`]. Details that do not fit are refused. It may be empty if nothing is
+    /// to be remembered. `start` is to differ after each start, a random number for instance: it keeps late responses
+    /// apart from new ones.
     ///
     /// # Errors
     ///
@@ -98,6 +100,7 @@ impl<'a> ManagedDevice<'a> {
         start: u32,
     ) -> Result<Self, ProfileError> {
         profile.check()?;
+        let len = record.len().min(MAX_RECORD_LEN);
         let mut device = Self {
             target,
             profile,
@@ -108,7 +111,7 @@ impl<'a> ManagedDevice<'a> {
             manage: Manage::Never,
             pending: [None; MAX_PENDING],
             observed: 0,
-            image: Image::new(record),
+            image: Image::new(record.get_mut(..len).unwrap_or_default()),
         };
         device.manage();
         Ok(device)
@@ -119,11 +122,12 @@ impl<'a> ManagedDevice<'a> {
         self.request_timeout_ms = millis;
     }
 
-    /// Takes over the record that was saved before the restart. Then see [`interrupted`](Self::interrupted).
+    /// Takes over the record that was [saved](Self::unsaved) before the restart; at the start, before anything else. Then
+    /// see [`interrupted`](Self::interrupted).
     ///
     /// # Errors
     ///
-    /// [`BadRecord`] if it is not one, or longer than the memory for it; nothing has changed then.
+    /// [`BadRecord`] if it is not one, or longer than the memory for it; there is none then.
     pub fn restore(&mut self, saved: &[u8]) -> Result<(), BadRecord> {
         self.image.restore(saved)
     }
@@ -376,6 +380,34 @@ impl<'a> ManagedDevice<'a> {
     /// What [`unsaved`](Self::unsaved) gave is kept.
     pub const fn saved(&mut self) {
         self.image.changed = false;
+    }
+
+    /// Takes over the record that `store` keeps, as [`restore`](Self::restore) does; says whether there was one.
+    ///
+    /// A damaged record is none. If the future is dropped there is none either.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub async fn load<S: UpdateStore>(&mut self, store: &mut S) -> Result<bool, S::Error> {
+        let len = store.load(self.image.record_mut()).await?;
+        Ok(self.image.adopt(len).is_ok())
+    }
+
+    /// Has `store` keep the record, if it changed. To be called after each [`handle`](Self::handle), before the response is
+    /// published.
+    ///
+    /// If the future is dropped, the record counts as not saved.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub async fn save<S: UpdateStore>(&mut self, store: &mut S) -> Result<(), S::Error> {
+        if let Some(record) = self.unsaved() {
+            store.save(record).await?;
+            self.saved();
+        }
+        Ok(())
     }
 
     /// Whether the server has accepted to manage the device.

@@ -169,20 +169,31 @@ impl<'a> Image<'a> {
 
     /// Takes over what [`save`](Self::save) gave.
     pub(super) fn restore(&mut self, saved: &[u8]) -> Result<(), BadRecord> {
-        let header = Header::read(saved).ok_or(BadRecord)?;
-        let texts = saved.get(HEADER..).unwrap_or_default();
-        let texts_len = total(&header.lengths);
-        if texts.len() != texts_len || !are_texts(texts, &header.lengths) {
-            return Err(BadRecord);
-        }
         let mut room = Writer::new(self.record);
         room.bytes(saved).map_err(|_| BadRecord)?;
+        self.adopt(saved.len())
+    }
+
+    /// The memory for the record, to be filled before it is [adopted](Self::adopt).
+    pub(super) const fn record_mut(&mut self) -> &mut [u8] {
+        self.record
+    }
+
+    /// Takes over the record of `len` bytes that lies in the memory for it. A bad one leaves everything as in the beginning.
+    pub(super) fn adopt(&mut self, len: usize) -> Result<(), BadRecord> {
+        let header = self
+            .record
+            .get(..len)
+            .and_then(Header::read)
+            .ok_or(BadRecord);
+        self.lengths = [0; DETAILS.len()];
+        self.changed = false;
+        let header = header?;
         self.lengths = header.lengths;
         self.progress = header.progress;
         self.reported = header.reported;
         self.observed = header.observed;
         self.last_action = header.last_action;
-        self.changed = false;
         Ok(())
     }
 
@@ -367,7 +378,9 @@ struct Header {
 }
 
 impl Header {
+    /// Reads the header of a record, and checks that the texts behind it are as it says.
     fn read(record: &[u8]) -> Option<Self> {
+        let (head, texts) = record.split_first_chunk::<HEADER>()?;
         let &[
             w,
             one,
@@ -389,15 +402,16 @@ impl Header {
             l5,
             l6,
             l7,
-        ] = record.first_chunk::<HEADER>()?
+        ] = head
         else {
             return None;
         };
-        if [w, one] != MAGIC || flags > OBSERVED {
+        let lengths = [[l0, l1], [l2, l3], [l4, l5], [l6, l7]].map(u16::from_le_bytes);
+        if [w, one] != MAGIC || flags > OBSERVED || !are_texts(texts, &lengths) {
             return None;
         }
         Some(Self {
-            lengths: [[l0, l1], [l2, l3], [l4, l5], [l6, l7]].map(u16::from_le_bytes),
+            lengths,
             progress: Progress::read(state, status)?,
             reported: Progress::read(reported_state, reported_status)?,
             observed: flags == OBSERVED,
@@ -463,16 +477,19 @@ fn total(lengths: &[u16]) -> usize {
         .fold(0, |sum: usize, len| sum.saturating_add(usize::from(*len)))
 }
 
-/// Whether each text is UTF-8.
-fn are_texts(texts: &[u8], lengths: &[u16]) -> bool {
-    let mut rest = texts;
-    lengths.iter().all(|len| {
-        rest.split_at_checked(usize::from(*len))
-            .is_some_and(|(text, after)| {
-                rest = after;
-                core::str::from_utf8(text).is_ok()
-            })
-    })
+/// Whether `bytes` are texts of these lengths, and nothing else.
+fn are_texts(bytes: &[u8], lengths: &[u16]) -> bool {
+    let mut rest = bytes;
+    for len in lengths {
+        let Some((text, after)) = rest.split_at_checked(usize::from(*len)) else {
+            return false;
+        };
+        if core::str::from_utf8(text).is_err() {
+            return false;
+        }
+        rest = after;
+    }
+    rest.is_empty()
 }
 
 impl From<DownloadFailure> for UpdateStatus {

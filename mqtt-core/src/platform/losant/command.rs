@@ -70,7 +70,7 @@ pub fn read_command(
 
 fn addressee(topic: &[u8]) -> Option<&str> {
     let id = topic.strip_prefix(TOPIC_START)?.strip_suffix(COMMAND_END)?;
-    if !super::is_id(id) {
+    if id.is_empty() || !super::is_id(id) {
         return None;
     }
     core::str::from_utf8(id).ok()

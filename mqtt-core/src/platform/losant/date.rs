@@ -68,17 +68,11 @@ impl Date {
         if !is_legal || !rest.0.is_empty() {
             return None;
         }
-        let minutes = days_since_1970(year, month, day)
-            .checked_mul(24)?
-            .checked_add(hours)?
-            .checked_mul(60)?
-            .checked_add(minutes)?
-            .checked_sub(offset_minutes)?;
-        let seconds = i64::from(minutes)
-            .checked_mul(60)?
-            .checked_add(i64::from(seconds))?;
-        let millis = seconds.checked_mul(1000)?.checked_add(i64::from(millis))?;
-        Some(Self(millis))
+        let minutes = minutes.checked_sub(offset_minutes)?;
+        let days = i64::from(days_since_1970(year, month, day));
+        let units = [(24, hours), (60, minutes), (60, seconds), (1000, millis)];
+        let add = |sum: i64, (factor, more)| sum.checked_mul(factor)?.checked_add(i64::from(more));
+        units.into_iter().try_fold(days, add).map(Self)
     }
 }
 

@@ -193,10 +193,11 @@ fn every_event_and_command_of_the_vectors_is_what_we_send() {
         .at_least_once()
         .json_in_d(&2);
     vector("py-gateway-device-event").assert_is(&write(&event).unwrap());
+    let parameters = json!({"i": 1});
     let command = APPLICATION
         .command(id("test", "4321"), "update")
         .at_least_once()
-        .json(&json!({"i": 1}));
+        .json(&parameters);
     vector("py-app-command").assert_is(&write(&command).unwrap());
 
     let event = DEVICE.event("blob").qos(QoS::ExactlyOnce);
@@ -221,9 +222,9 @@ fn a_gateway_speaks_for_itself_and_an_application_for_a_device() {
 #[test]
 fn a_format_of_ones_own_is_written_in_place() {
     let millivolts = 3300_u16;
-    let event = DEVICE.event("supply").written_by("be16", |payload| {
-        payload.bytes(&millivolts.to_be_bytes())
-    });
+    let event = DEVICE
+        .event("supply")
+        .written_by("be16", |payload| payload.bytes(&millivolts.to_be_bytes()));
     let written = write(&event).unwrap();
     assert_eq!(written.topic, "iot-2/evt/supply/fmt/be16");
     assert_eq!(written.payload, [0x0c, 0xe4]);

@@ -132,12 +132,7 @@ impl<B: Body> Publication for Outgoing<'_, B> {
     }
 
     fn write_payload(&self, payload: &mut Writer<'_>) -> Result<(), EncodeError> {
-        let before = payload.len();
-        self.1.write(payload)?;
-        if payload.len().saturating_sub(before) > MAX_PAYLOAD {
-            return Err(EncodeError::TooLong);
-        }
-        Ok(())
+        limited(payload, |payload| self.1.write(payload))
     }
 
     fn payload_len(&self) -> Option<usize> {
@@ -255,6 +250,19 @@ fn write_topic(event: &Draft<'_>, format: &str, topic: &mut Writer<'_>) -> Resul
     write_level(event.name, topic)?;
     topic.bytes(b"/fmt/")?;
     write_level(format, topic)
+}
+
+/// Writes a payload, and refuses one that the platform would not take.
+pub(super) fn limited<'b>(
+    payload: &mut Writer<'b>,
+    write: impl FnOnce(&mut Writer<'b>) -> Result<(), EncodeError>,
+) -> Result<(), EncodeError> {
+    let before = payload.len();
+    write(payload)?;
+    if payload.len().saturating_sub(before) > MAX_PAYLOAD {
+        return Err(EncodeError::TooLong);
+    }
+    Ok(())
 }
 
 /// `/type/T/id/I`

@@ -9,7 +9,7 @@ use crate::{
     write_json,
 };
 
-use super::{super::MAX_PAYLOAD, Target, UpdateStatus};
+use super::{super::outgoing::limited, Target, UpdateStatus};
 
 /// The name of a request of the device, by which its response is found: 8 hexadecimal digits that differ after each
 /// start, a hyphen, and 8 that count.
@@ -148,7 +148,16 @@ impl<B: RequestBody> Publication for Request<'_, B> {
     }
 
     fn write_payload(&self, payload: &mut Writer<'_>) -> Result<(), EncodeError> {
-        let before = payload.len();
+        limited(payload, |payload| self.write(payload))
+    }
+
+    fn qos(&self) -> QoS {
+        QoS::AtLeastOnce
+    }
+}
+
+impl<B: RequestBody> Request<'_, B> {
+    fn write(&self, payload: &mut Writer<'_>) -> Result<(), EncodeError> {
         let mut request = ObjectWriter::new(payload)?;
         if B::KIND.has_data() {
             self.body.write_data(request.name("d")?)?;
@@ -156,15 +165,7 @@ impl<B: RequestBody> Publication for Request<'_, B> {
         if let Some(id) = self.id {
             id.write(request.name("reqId")?)?;
         }
-        request.end()?;
-        if payload.len().saturating_sub(before) > MAX_PAYLOAD {
-            return Err(EncodeError::TooLong);
-        }
-        Ok(())
-    }
-
-    fn qos(&self) -> QoS {
-        QoS::AtLeastOnce
+        request.end()
     }
 }
 

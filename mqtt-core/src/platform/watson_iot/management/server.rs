@@ -6,7 +6,10 @@ use crate::{
     platform::json::{Elements, JsonStr, ObjectWriter, RawJson},
 };
 
-use super::{Attribute, RequestId, RequestKind, ResponseCode, Target, request::FirmwareNotify};
+use super::{
+    super::outgoing::limited, Attribute, RequestId, RequestKind, ResponseCode, Target,
+    request::FirmwareNotify,
+};
 
 /// The attribute that the firmware actions are about. [`ManagedDevice`](super::ManagedDevice) keeps it.
 pub(super) const FIRMWARE: &str = "mgmt.firmware";
@@ -281,16 +284,22 @@ impl Publication for Response<'_> {
     }
 
     fn write_payload(&self, payload: &mut Writer<'_>) -> Result<(), EncodeError> {
+        limited(payload, |payload| self.write(payload))
+    }
+
+    fn qos(&self) -> QoS {
+        QoS::AtLeastOnce
+    }
+}
+
+impl Response<'_> {
+    fn write(&self, payload: &mut Writer<'_>) -> Result<(), EncodeError> {
         let mut response = ObjectWriter::new(payload)?;
         response.member("rc", &self.code.0)?;
         response.text("message", self.message)?;
         self.data.write(&mut response)?;
         response.name("reqId")?.bytes(self.envelope.id.as_bytes())?;
         response.end()
-    }
-
-    fn qos(&self) -> QoS {
-        QoS::AtLeastOnce
     }
 }
 

@@ -49,7 +49,9 @@ fn id(type_id: &'static str, device_id: &'static str) -> DeviceId<'static> {
 fn no_vector_is_left_out() {
     let tests = [
         include_str!("platform_watson_iot.rs"),
-        include_str!("platform_watson_iot_management.rs"),
+        include_str!("platform_watson_iot_firmware.rs"),
+        include_str!("platform_watson_iot_requests.rs"),
+        include_str!("platform_watson_iot_server.rs"),
     ];
     for vector in vectors(include_str!("vectors/platforms/ibm-watson-iot.json")) {
         let name = format!("\"{}\"", vector.name());

@@ -86,8 +86,8 @@ impl<'a> ManagedDevice<'a> {
     /// A device that wants to be managed, which is the first thing it says.
     ///
     /// `record` is the memory for what outlives a restart: 20 bytes, and for firmware actions version, name, URI and
-    /// verifier of the image, up to [`MAX_RECORD_LEN`]. Details that do not fit are refused. It may be empty if nothing is
-    /// to be remembered. `start` is to differ after each start, a random number for instance: it keeps late responses
+    /// verifier of the image, which are refused if they do not fit; 256 bytes suffice for most. It may be empty if nothing
+    /// is to be remembered. `start` is to differ after each start, a random number for instance: it keeps late responses
     /// apart from new ones.
     ///
     /// # Errors
@@ -100,7 +100,6 @@ impl<'a> ManagedDevice<'a> {
         start: u32,
     ) -> Result<Self, ProfileError> {
         profile.check()?;
-        let len = record.len().min(MAX_RECORD_LEN);
         let mut device = Self {
             target,
             profile,
@@ -111,7 +110,7 @@ impl<'a> ManagedDevice<'a> {
             manage: Manage::Never,
             pending: [None; MAX_PENDING],
             observed: 0,
-            image: Image::new(record.get_mut(..len).unwrap_or_default()),
+            image: Image::new(record),
         };
         device.manage();
         Ok(device)
@@ -384,18 +383,19 @@ impl<'a> ManagedDevice<'a> {
 
     /// Takes over the record that `store` keeps, as [`restore`](Self::restore) does; says whether there was one.
     ///
-    /// A damaged record is none. If the future is dropped there is none either.
+    /// A damaged record is none. If the future is dropped there is none either. From now on no more than
+    /// [`MAX_RECORD_LEN`] bytes of memory are used, what the store can keep.
     ///
     /// # Errors
     ///
     /// Those of the store.
     pub async fn load<S: UpdateStore>(&mut self, store: &mut S) -> Result<bool, S::Error> {
-        let len = store.load(self.image.record_mut()).await?;
+        let len = store.load(self.image.record(MAX_RECORD_LEN)).await?;
         Ok(self.image.adopt(len).is_ok())
     }
 
-    /// Has `store` keep the record, if it changed. To be called after each [`handle`](Self::handle), before the response is
-    /// published.
+    /// Has `store` keep the record, if it changed: after each message, and before a restart. [`load`](Self::load) comes
+    /// first.
     ///
     /// If the future is dropped, the record counts as not saved.
     ///

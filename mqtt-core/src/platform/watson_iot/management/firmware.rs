@@ -174,8 +174,11 @@ impl<'a> Image<'a> {
         self.adopt(saved.len())
     }
 
-    /// The memory for the record, to be filled before it is [adopted](Self::adopt).
-    pub(super) const fn record_mut(&mut self) -> &mut [u8] {
+    /// The memory for the record, no more than `len` bytes from now on; to be filled before it is [adopted](Self::adopt).
+    pub(super) fn record(&mut self, len: usize) -> &mut [u8] {
+        let record = core::mem::take(&mut self.record);
+        let len = record.len().min(len);
+        self.record = record.get_mut(..len).unwrap_or_default();
         self.record
     }
 

@@ -44,7 +44,7 @@
 //! profile.device_actions = true;
 //! profile.firmware_actions = true;
 //! profile.device_info.firmware_version = Some("1.4.0");
-//! let mut record = [0; 512];
+//! let mut record = [0; 256];
 //! let random = 4; // of the hardware
 //! let mut device = ManagedDevice::new(Target::Own, &profile, &mut record, random)?;
 //! // device.restore(..) what was saved before the restart

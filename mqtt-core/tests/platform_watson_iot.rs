@@ -45,6 +45,20 @@ fn id(type_id: &'static str, device_id: &'static str) -> DeviceId<'static> {
     DeviceId::new(type_id, device_id).unwrap()
 }
 
+#[test]
+fn no_vector_is_left_out() {
+    let tests = [
+        include_str!("platform_watson_iot.rs"),
+        include_str!("platform_watson_iot_firmware.rs"),
+        include_str!("platform_watson_iot_requests.rs"),
+        include_str!("platform_watson_iot_server.rs"),
+    ];
+    for vector in vectors(include_str!("vectors/platforms/ibm-watson-iot.json")) {
+        let name = format!("\"{}\"", vector.name());
+        assert!(tests.iter().any(|test| test.contains(&name)), "{name}");
+    }
+}
+
 /// What a server would see of the options, compared with the CONNECT of a vector, and with its bytes.
 fn assert_connects_as(name: &str, options: &Options<'_>) {
     let vector = vector(name);

@@ -124,10 +124,6 @@ impl<'a> Device<'a> {
     }
 
     /// An event, to be completed with its payload.
-    #[allow(
-        clippy::unused_self,
-        reason = "a device's events have no address; other clients' events have"
-    )]
     pub const fn event<'e>(&self, name: &'e str) -> Draft<'e> {
         Draft::event(Address::Own, name)
     }
@@ -179,7 +175,6 @@ impl<'a> Quickstart<'a> {
     }
 
     /// An event, to be completed with its payload. It has no choice of QoS.
-    #[allow(clippy::unused_self, reason = "as with a device")]
     pub const fn event<'e>(&self, name: &'e str) -> QuickstartDraft<'e> {
         QuickstartDraft::new(name)
     }
@@ -265,7 +260,6 @@ impl<'a> Gateway<'a> {
     }
 
     /// An event of a device behind the gateway.
-    #[allow(clippy::unused_self, reason = "only a gateway may do so")]
     pub const fn event_of<'e>(&self, device: DeviceId<'e>, name: &'e str) -> Draft<'e> {
         Draft::event(Address::Device(device), name)
     }
@@ -369,13 +363,11 @@ impl<'a> Application<'a> {
     }
 
     /// An event in the name of a device.
-    #[allow(clippy::unused_self, reason = "only an application may do so")]
     pub const fn event<'e>(&self, device: DeviceId<'e>, name: &'e str) -> Draft<'e> {
         Draft::event(Address::Device(device), name)
     }
 
     /// A command for a device.
-    #[allow(clippy::unused_self, reason = "only an application may do so")]
     pub const fn command<'e>(&self, device: DeviceId<'e>, name: &'e str) -> Draft<'e> {
         Draft::command(device, name)
     }

@@ -123,7 +123,6 @@ impl Application<'_> {
     /// # Errors
     ///
     /// [`MalformedMessage`] for a status that is none.
-    #[allow(clippy::unused_self, reason = "only an application receives these")]
     pub fn message<'m>(
         &self,
         message: &'m impl ApplicationMessage,

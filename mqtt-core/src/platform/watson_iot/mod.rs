@@ -80,7 +80,7 @@
 //! - **Requests of yesterday.** With a lasting session the platform delivers a reboot or an update that it has reported
 //!   as failed long ago. The options ask for a clean session; and what was [accepted](management::ManagedDevice::accept)
 //!   once is not done again.
-//! - **The retain flag is ignored**, so there is none here. Nor is a last will of use: applications have the
+//! - **The retain flag is ignored**, so there is none here. Who is there, the platform itself tells applications by a
 //!   [`Status`].
 //! - **QoS 2.** An old document allows 0 and 1 only; the platform takes 2 as well. Device management is QoS 1.
 //! - **Formats.** The official Python client stops receiving at a command whose format it does not know. Here any command is

@@ -126,8 +126,8 @@
 //! - **500 or 501.** The documents want 500 for a download that is not supported, and 501 for everything else.
 //! - **Observations.** The documents disagree on whether the values are part of the response; they are.
 //! - **`rc` 0** in a sample; the platform sends numbers like those of HTTP. 0 is taken for success.
-//! - **The official Python client** asks to be managed ten times at each start, never sends its facts and never notifies.
-//!   One request is enough; it is repeated only if no response comes.
+//! - **The official Python client** asks to be managed ten times at each start, sends no facts, and tells of no property
+//!   that changes. One request is enough; it is repeated only if no response comes.
 //! - **Topics.** An old document wants `iotdm-1/#` subscribed, the Python client subscribes nine filters; one is enough.
 
 mod code;

@@ -19,11 +19,11 @@ pub(super) const FIRMWARE: &str = "mgmt.firmware";
 #[non_exhaustive]
 #[must_use = "most of them have to be answered"]
 pub enum Action<'m> {
-    /// Nothing: a response that nobody waits for any more.
+    /// Nothing: a response that nobody waits for any more, or an update that could not be made and needs no response.
     None,
     /// The response to a request of ours.
     Completed(Completed<'m>),
-    /// Attributes to be taken over. If a response is wanted, publish it.
+    /// Attributes to be taken over; `mgmt.firmware` is, already. If a response is wanted, publish it.
     Update(Attributes<'m>, Option<Response<'m>>),
     /// The server wants values, now and at each change. [`ManagedDevice::observe`](super::ManagedDevice::observe) makes the response.
     Observe(Observe<'m>),

@@ -5,10 +5,15 @@
 pub mod certificates;
 pub mod net;
 pub mod pipe;
+#[cfg(feature = "tls")]
+pub mod rogue;
 
 use std::{
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
     time::{Duration, Instant},
@@ -77,4 +82,57 @@ pub async fn write_all(writer: &mut impl Write, bytes: &[u8], piece: usize) {
         writer.write_all(piece).await.unwrap();
     }
     writer.flush().await.unwrap();
+}
+
+/// As [`Read::read_exact`], of which an end before the end is an error.
+pub async fn try_read_exact(reader: &mut impl Read, bytes: &mut [u8]) -> Result<(), ()> {
+    reader.read_exact(bytes).await.map_err(drop)
+}
+
+pub async fn try_write_all(writer: &mut impl Write, bytes: &[u8]) -> Result<(), ()> {
+    writer.write_all(bytes).await.map_err(drop)
+}
+
+/// How often a waker was called.
+#[derive(Default)]
+pub struct Count(AtomicUsize);
+
+impl Count {
+    pub fn get(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+}
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+pub fn counting_wakers(len: usize) -> (Vec<Waker>, Vec<Arc<Count>>) {
+    let counts: Vec<_> = (0..len).map(|_| Arc::new(Count::default())).collect();
+    let wakers = counts.iter().cloned().map(Waker::from).collect();
+    (wakers, counts)
+}
+
+/// `defmt` has no destination on an operating system; this one is for the linker.
+#[cfg(feature = "defmt")]
+mod logger {
+    #[defmt::global_logger]
+    struct Nowhere;
+
+    // SAFETY: it does nothing, so nothing can go wrong between its calls.
+    unsafe impl defmt::Logger for Nowhere {
+        fn acquire() {}
+        unsafe fn flush() {}
+        unsafe fn release() {}
+        unsafe fn write(_bytes: &[u8]) {}
+    }
+
+    defmt::timestamp!("");
+
+    #[defmt::panic_handler]
+    fn panic() -> ! {
+        panic!("by defmt")
+    }
 }

@@ -57,6 +57,8 @@ mod link;
 mod options;
 mod runner;
 mod timer;
+#[cfg(unix)]
+mod update_file;
 mod wait;
 
 pub use mqtt_core::{
@@ -73,6 +75,8 @@ pub use mqtt_core::{
     },
 };
 
+#[cfg(unix)]
+pub use self::update_file::UpdateFile;
 pub use self::{
     error::Error,
     failure::{ConnectFailure, Stage},

@@ -7,6 +7,8 @@ pub mod executor;
 pub mod job;
 #[cfg(feature = "client")]
 pub mod kind;
+#[cfg(feature = "losant")]
+pub mod losant;
 pub mod stubs;
 
 use core::panic::PanicInfo;

@@ -4,7 +4,7 @@ use crate::{
     bytes::move_down,
     codec::{EncodeError, Subscription, TopicName, Writer},
     platform::json::{Elements, JsonStr, ObjectWriter, RawJson},
-    publication::write_json,
+    write_json,
 };
 
 use super::{

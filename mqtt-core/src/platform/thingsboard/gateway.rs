@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use crate::{
     codec::{EncodeError, Subscription, TopicName, Writer},
-    platform::json::{JsonStr, ObjectWriter, RawJson, write_u64},
+    json::write_u64,
+    platform::json::{JsonStr, ObjectWriter, RawJson},
 };
 
 use super::{

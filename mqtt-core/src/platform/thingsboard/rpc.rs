@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::{
     codec::{EncodeError, Subscription, TopicName, Writer},
     platform::json::{JsonStr, ObjectWriter, RawJson},
-    publication::write_json,
+    write_json,
 };
 
 use super::{

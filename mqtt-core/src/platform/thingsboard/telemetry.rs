@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use crate::{
     codec::{EncodeError, Writer},
-    platform::json::{ObjectWriter, write_u64},
-    publication::write_json,
+    json::write_u64,
+    platform::json::ObjectWriter,
+    write_json,
 };
 
 use super::{

@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::{
     codec::{EncodeError, QoS, Writer},
-    platform::json::write_u64,
+    json::write_u64,
     publication::Publication,
 };
 

@@ -334,7 +334,11 @@ impl<'a, C: Checksum> Update<'a, C> {
 
     /// What was to be done with the store failed. The update ends.
     pub fn store_failed(&mut self) {
-        self.fail(UpdateError::Store);
+        match &mut self.state {
+            // Only the record of it could not be saved. What was activated stays so.
+            State::Activated { saved } => *saved = true,
+            _ => self.fail(UpdateError::Store),
+        }
     }
 
     /// What the last [`Action`] said is done.

@@ -4,8 +4,9 @@ use core::fmt;
 
 use crate::{
     codec::{EncodeError, Subscription, TopicName, Writer},
+    json::write_u64,
     platform::{
-        json::{JsonStr, ObjectWriter, RawJson, write_u64},
+        json::{JsonStr, ObjectWriter, RawJson},
         thingsboard::{
             BadPayload, Body, Device, MAX_MESSAGE_LEN, Uplink,
             topics::{number, subscription},

@@ -25,12 +25,12 @@ use super::{
 
 /// Requests of the application that wait for their responses, at most.
 const MAX_PENDING: usize = 8;
-/// The longest wait between two attempts to be managed.
-const MAX_RETRY_MS: u32 = 3_600_000;
+/// The longest wait for a response, and between two attempts to be managed.
+const MAX_WAIT_MS: u32 = 3_600_000;
 /// So long before the end of its lifetime the management is renewed.
 const RENEW_BEFORE_S: u32 = 120;
 /// The longest time an [`Instant`] can look ahead, in seconds.
-const MAX_WAIT_S: u32 = (u32::MAX / 2) / 1_000;
+const MAX_AHEAD_S: u32 = (u32::MAX / 2) / 1_000;
 
 /// A device that the server manages: reboots it, has it update its firmware, watches its attributes.
 ///
@@ -117,9 +117,9 @@ impl<'a> ManagedDevice<'a> {
         Ok(device)
     }
 
-    /// How long a response is waited for, in milliseconds. Default: 30,000.
-    pub const fn set_request_timeout(&mut self, millis: u32) {
-        self.request_timeout_ms = millis;
+    /// How long a response is waited for, in milliseconds: an hour at most. Default: 30,000.
+    pub fn set_request_timeout(&mut self, millis: u32) {
+        self.request_timeout_ms = millis.min(MAX_WAIT_MS);
     }
 
     /// Takes over the record that was [saved](Self::unsaved) before the restart; at the start, before anything else. Then
@@ -219,13 +219,14 @@ impl<'a> ManagedDevice<'a> {
     /// [`MalformedMessage`]: it is not to be acted on, and cannot be answered.
     pub fn handle<'m>(
         &mut self,
-        message: &'m impl ApplicationMessage,
+        message: impl ApplicationMessage<'m>,
         now: Instant,
     ) -> Result<Option<Action<'m>>, MalformedMessage>
     where
         'a: 'm,
     {
-        self.take(message.topic(), message.payload(), now)
+        let (topic, payload) = message.topic_and_payload();
+        self.take(topic, payload, now)
     }
 
     fn take<'m>(
@@ -463,7 +464,7 @@ impl<'a> ManagedDevice<'a> {
                 wait_ms,
                 deadline,
             } if now.has_reached(deadline) => {
-                let wait_ms = wait_ms.saturating_mul(2).min(MAX_RETRY_MS);
+                let wait_ms = wait_ms.saturating_mul(2).min(MAX_WAIT_MS);
                 self.manage = Manage::Due { id, wait_ms };
             }
             _ => {}
@@ -526,7 +527,7 @@ impl<'a> ManagedDevice<'a> {
             return Manage::Never;
         }
         let wait_s = self.profile.lifetime_s.saturating_sub(RENEW_BEFORE_S);
-        Manage::At(now.plus(wait_s.min(MAX_WAIT_S).saturating_mul(1_000)))
+        Manage::At(now.plus(wait_s.min(MAX_AHEAD_S).saturating_mul(1_000)))
     }
 
     fn unmanaged(&mut self) {

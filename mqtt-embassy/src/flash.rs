@@ -651,12 +651,12 @@ mod tests {
                 if let Some(id) = topic.strip_prefix("v1/devices/me/attributes/request/") {
                     let topic = std::format!("v1/devices/me/attributes/response/{id}");
                     let topic = TopicName::new(&topic).unwrap();
-                    now_or_never(updater.receive(topic, checksum.as_bytes(), now));
+                    now_or_never(updater.receive((topic, checksum.as_bytes()), now));
                 } else if topic.starts_with("v2/fw/request/") {
                     let index: usize = topic.rsplit('/').next().unwrap().parse().unwrap();
                     let bytes = &image[index * 300..image.len().min(index * 300 + 300)];
                     let topic = topic.replace("request", "response");
-                    now_or_never(updater.receive(TopicName::new(&topic).unwrap(), bytes, now));
+                    now_or_never(updater.receive((TopicName::new(&topic).unwrap(), bytes), now));
                 }
             }
             let phase = updater.update().phase();

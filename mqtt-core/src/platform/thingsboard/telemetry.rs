@@ -4,9 +4,8 @@ use serde::Serialize;
 
 use crate::{
     codec::{EncodeError, Writer},
-    json::write_u64,
+    json::{write_json, write_u64},
     platform::json::ObjectWriter,
-    write_json,
 };
 
 use super::{
@@ -145,7 +144,7 @@ fn write_sample<T: Serialize + ?Sized>(
     sample: &Sample<'_, T>,
 ) -> Result<(), EncodeError> {
     let Some(ts_ms) = sample.ts_ms else {
-        return write_object(payload, sample.values, b"\"ts\":");
+        return write_object(payload, sample.values, b"ts\"");
     };
     let mut object = ObjectWriter::new(payload)?;
     write_u64(object.name("ts")?, ts_ms)?;
@@ -153,7 +152,7 @@ fn write_sample<T: Serialize + ?Sized>(
     object.end()
 }
 
-/// Writes what must be an object, without a member that begins with `forbidden` unless that is empty.
+/// Writes what must be an object, without a member whose name begins with `forbidden` unless that is empty.
 pub(super) fn write_object<T: Serialize + ?Sized>(
     payload: &mut Writer<'_>,
     value: &T,
@@ -172,7 +171,7 @@ pub(super) fn write_object<T: Serialize + ?Sized>(
     payload.advance(len)
 }
 
-/// Whether a member of the object itself begins with `start`, in a text that was just written: without blanks.
+/// Whether the name of a member of the object itself begins with `start`, in a text that is JSON.
 fn has_member(object: &[u8], start: &[u8]) -> bool {
     let (mut rest, mut depth, mut in_string, mut before) = (object, 0_u32, false, 0);
     while let Some((&byte, tail)) = rest.split_first() {
@@ -183,7 +182,7 @@ fn has_member(object: &[u8], start: &[u8]) -> bool {
             }
             b'"' => {
                 let is_name = !in_string && depth == 1 && matches!(before, b'{' | b',');
-                if is_name && rest.starts_with(start) {
+                if is_name && tail.starts_with(start) {
                     return true;
                 }
                 in_string = !in_string;
@@ -193,7 +192,9 @@ fn has_member(object: &[u8], start: &[u8]) -> bool {
             b'}' | b']' => depth = depth.wrapping_sub(1),
             _ => {}
         }
-        before = byte;
+        if !byte.is_ascii_whitespace() {
+            before = byte;
+        }
         rest = tail;
     }
     false

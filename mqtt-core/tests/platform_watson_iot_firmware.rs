@@ -471,6 +471,10 @@ fn the_record_is_kept_in_the_store_of_updates() {
     let mut device = new_device(&mut record);
     assert_eq!(now_or_never(device.load(&mut store)), Ok(true));
     assert_eq!(device.firmware().verifier, "abcd");
+    // What the store could not keep is refused, whatever the memory.
+    let long = DETAILS.replace("fw.bin", &"x".repeat(MAX_RECORD_LEN));
+    let (why, _) = refusal(&mut device, "iotdm-1/device/update", &long);
+    assert_eq!(why, Refusal::NoRoom);
 }
 
 #[test]

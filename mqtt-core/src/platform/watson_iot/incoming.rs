@@ -39,12 +39,11 @@ impl Device<'_> {
     ///
     /// Commands of unknown name or format are delivered like any other.
     #[must_use]
-    pub fn command<'m>(&self, message: impl ApplicationMessage<'m>) -> Option<Content<'m>> {
-        let (topic, payload) = message.topic_and_payload();
-        let mut levels = Levels::new(topic)?;
+    pub fn command<'m>(&self, message: &'m impl ApplicationMessage) -> Option<Content<'m>> {
+        let mut levels = Levels::new(message.topic())?;
         levels.expect("iot-2")?;
         levels.expect("cmd")?;
-        levels.content(payload)
+        levels.content(message.payload())
     }
 }
 
@@ -67,10 +66,9 @@ impl Gateway<'_> {
     /// [`MalformedMessage`] for a notification that is none.
     pub fn message<'m>(
         &self,
-        message: impl ApplicationMessage<'m>,
+        message: &'m impl ApplicationMessage,
     ) -> Result<Option<ToGateway<'m>>, MalformedMessage> {
-        let (topic, payload) = message.topic_and_payload();
-        self.read(topic, payload)
+        self.read(message.topic(), message.payload())
     }
 
     fn read<'m>(
@@ -127,10 +125,9 @@ impl Application<'_> {
     /// [`MalformedMessage`] for a status that is none.
     pub fn message<'m>(
         &self,
-        message: impl ApplicationMessage<'m>,
+        message: &'m impl ApplicationMessage,
     ) -> Result<Option<ToApplication<'m>>, MalformedMessage> {
-        let (topic, payload) = message.topic_and_payload();
-        ToApplication::read(topic, payload)
+        ToApplication::read(message.topic(), message.payload())
     }
 }
 

@@ -8,9 +8,9 @@
 //! use mqtt_core::platform::watson_iot::management::{Action, ActionKind, ManagedDevice, Profile, Target};
 //!
 //! /// What came from the platform.
-//! fn received(
+//! fn received<'m>(
 //!     device: &mut ManagedDevice<'_>,
-//!     message: &impl ApplicationMessage,
+//!     message: impl ApplicationMessage<'m>,
 //!     now: Instant,
 //!     publish: &mut impl FnMut(&dyn Publication),
 //! ) -> Result<(), MalformedMessage> {

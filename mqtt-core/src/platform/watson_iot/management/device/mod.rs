@@ -218,15 +218,16 @@ impl<'a> ManagedDevice<'a> {
     /// # Errors
     ///
     /// [`MalformedMessage`]: it is not to be acted on, and cannot be answered.
-    pub fn handle<'m>(
+    pub fn handle<'r, 'm: 'r>(
         &mut self,
-        message: &'m impl ApplicationMessage,
+        message: impl ApplicationMessage<'m>,
         now: Instant,
-    ) -> Result<Option<Action<'m>>, MalformedMessage>
+    ) -> Result<Option<Action<'r>>, MalformedMessage>
     where
-        'a: 'm,
+        'a: 'r,
     {
-        self.take(message.topic(), message.payload(), now)
+        let (topic, payload) = message.topic_and_payload();
+        self.take(topic, payload, now)
     }
 
     /// The response to a request to observe attributes, with their `values`. From now on the server is to be told of

@@ -13,6 +13,10 @@ mod kind;
 mod storage;
 mod stream;
 mod tcp;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 pub use mqtt_core;
 pub use mqtt_core::{
@@ -29,6 +33,8 @@ pub use mqtt_core::{
 };
 #[cfg(feature = "v5")]
 pub use mqtt_core::{codec::Property, session::Authentication};
+#[cfg(any(feature = "tls", feature = "websocket"))]
+pub use rand_core;
 
 pub use self::{
     kind::{Embassy, Lock, WAITING_TASKS, WakerSet},
@@ -36,6 +42,11 @@ pub use self::{
     stream::{Stream, Transport},
     tcp::{TcpConnector, TcpLink, TcpStream},
 };
+
+#[cfg(feature = "tls")]
+pub use self::tls::{TlsConnector, TlsOptions};
+#[cfg(feature = "websocket")]
+pub use self::websocket::{WsConnector, WsLink, WsReader, WsWriter};
 
 /// Publishes and subscribes. Cheap to clone, `Send` and `Sync`.
 pub type Client = mqtt_core::client::Client<Embassy>;

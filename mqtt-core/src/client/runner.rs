@@ -123,9 +123,9 @@ impl<K: Kind> Running<'_, K> {
         }
         let wire = wire.as_mut();
         {
-            let (mut reader, mut writer) = link.split();
-            let mut receive = pin!(receive(shared, &mut reader, rx, options));
-            let mut transmit = pin!(transmit(shared, &mut writer, wire));
+            let (reader, writer) = link.split();
+            let mut receive = pin!(receive(shared, reader, rx, options));
+            let mut transmit = pin!(transmit(shared, writer, wire));
             // Only the first of them to end is polled no more: then the other one is dropped too.
             poll_fn(|cx| {
                 let mut end = receive.as_mut().poll(cx);
@@ -161,7 +161,7 @@ impl<K: Kind> Drop for Running<'_, K> {
 /// The receive pump: its socket future is dropped only with the link.
 async fn receive<K: Kind, R: Read>(
     shared: &Shared<K>,
-    reader: &mut R,
+    mut reader: R,
     rx: &mut Rx<K>,
     options: &Options<'_>,
 ) -> LinkEnd {
@@ -178,7 +178,7 @@ async fn receive<K: Kind, R: Read>(
 /// The transmit pump: many packets per write, and a flush when there is nothing more to write.
 async fn transmit<K: Kind, W: Sender>(
     shared: &Shared<K>,
-    writer: &mut W,
+    mut writer: W,
     wire: &mut [u8],
 ) -> LinkEnd {
     let (mut sent, mut end) = (0, 0);

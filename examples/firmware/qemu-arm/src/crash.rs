@@ -22,14 +22,23 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     PANICKED.store(true, Ordering::Relaxed);
     let text = info.message().as_str().unwrap_or("see the source");
     if let Some(place) = info.location() {
-        defmt::error!("panicked at {=str}:{=u32}: {=str}", place.file(), place.line(), text);
+        defmt::error!(
+            "panicked at {=str}:{=u32}: {=str}",
+            place.file(),
+            place.line(),
+            text
+        );
     }
     exit(status::PANIC)
 }
 
 #[exception]
 unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
-    defmt::error!("fault at {=u32:#010x}, called from {=u32:#010x}", frame.pc(), frame.lr());
+    defmt::error!(
+        "fault at {=u32:#010x}, called from {=u32:#010x}",
+        frame.pc(),
+        frame.lr()
+    );
     exit(status::FAULT)
 }
 

@@ -28,7 +28,11 @@ const ITEMS: usize = 32;
 #[must_use]
 pub fn argument(name: &str) -> Option<&'static str> {
     let items = COMMAND_LINE_ITEMS.get_or_init(read_command_line);
-    items.iter().filter_map(|item| item.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)
+    items
+        .iter()
+        .filter_map(|item| item.split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value)
 }
 
 /// The same as a number. None also if it is no decimal number up to 4,294,967,295.
@@ -53,7 +57,10 @@ pub fn exit(status: u8) -> ! {
 /// If the host has no clock, or one that is before 1970.
 #[must_use]
 pub fn unix_time_s() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the host's clock is after 1970").as_secs()
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .expect("the host's clock is after 1970")
+        .as_secs()
 }
 
 /// A generator of random numbers that is fit for cryptography: `ChaCha20`, seeded by the host.
@@ -69,7 +76,10 @@ impl Random {
     ///
     /// If the host has no such file.
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "it asks the host, and no two are equal")]
+    #[expect(
+        clippy::new_without_default,
+        reason = "it asks the host, and no two are equal"
+    )]
     pub fn new() -> Self {
         let mut seed = [0; 32];
         random::fill_bytes(&mut seed).expect("the host has random bytes");
@@ -102,11 +112,13 @@ static COMMAND_LINE_ITEMS: OnceLock<[&'static str; ITEMS]> = OnceLock::new();
 /// Items are read once: the iterator of the crate cannot begin again.
 fn read_command_line() -> [&'static str; ITEMS] {
     static TEXT: StaticCell<Args<COMMAND_LINE>> = StaticCell::new();
-    let text: &'static Args<COMMAND_LINE> = TEXT.init(env::args().expect("the command line has at most 1,024 bytes"));
+    let text: &'static Args<COMMAND_LINE> =
+        TEXT.init(env::args().expect("the command line has at most 1,024 bytes"));
     let mut items = [""; ITEMS];
     let mut free = items.iter_mut();
     for item in text {
-        *free.next().expect("the command line has at most 32 items") = item.expect("the command line is UTF-8");
+        *free.next().expect("the command line has at most 32 items") =
+            item.expect("the command line is UTF-8");
     }
     items
 }

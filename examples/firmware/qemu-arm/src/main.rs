@@ -28,7 +28,12 @@ async fn start(spawner: Spawner, network: Network) {
     static TRANSMIT: ConstStaticCell<[u8; 1024]> = ConstStaticCell::new([0; 1024]);
     let resources = RESOURCES.init(StackResources::new());
     let seed = board::Random::new().next_u64();
-    let (stack, runner) = embassy_net::new(network, Config::dhcpv4(embassy_net::DhcpConfig::default()), resources, seed);
+    let (stack, runner) = embassy_net::new(
+        network,
+        Config::dhcpv4(embassy_net::DhcpConfig::default()),
+        resources,
+        seed,
+    );
     spawner.spawn(run_network(runner).expect("the task is started once"));
     board::exit(connect(stack, RECEIVE.take(), TRANSMIT.take()).await);
 }
@@ -38,10 +43,18 @@ async fn run_network(mut runner: Runner<'static, Network>) -> ! {
     runner.run().await
 }
 
-async fn connect(stack: Stack<'static>, receive: &'static mut [u8], transmit: &'static mut [u8]) -> u8 {
+async fn connect(
+    stack: Stack<'static>,
+    receive: &'static mut [u8],
+    transmit: &'static mut [u8],
+) -> u8 {
     stack.wait_config_up().await;
-    defmt::info!("address {}", stack.config_v4().map(|config| config.address));
-    let port = board::argument_number("port").and_then(|port| u16::try_from(port).ok()).unwrap_or(1883);
+    if let Some(config) = stack.config_v4() {
+        defmt::info!("address {}", config.address);
+    }
+    let port = board::argument_number("port")
+        .and_then(|port| u16::try_from(port).ok())
+        .unwrap_or(1883);
     let mut socket = TcpSocket::new(stack, receive, transmit);
     match socket.connect((HOST, port)).await {
         Ok(()) => {

@@ -64,7 +64,9 @@ struct TimeDriver {
 
 impl TimeDriver {
     const fn new() -> Self {
-        Self { state: Mutex::new(RefCell::new(State::new())) }
+        Self {
+            state: Mutex::new(RefCell::new(State::new())),
+        }
     }
 }
 
@@ -95,7 +97,13 @@ struct State {
 
 impl State {
     const fn new() -> Self {
-        Self { queue: Queue::new(), elapsed_us: 0, mark: 0, running: false, limit_us: u64::MAX }
+        Self {
+            queue: Queue::new(),
+            elapsed_us: 0,
+            mark: 0,
+            running: false,
+            limit_us: u64::MAX,
+        }
     }
 
     fn start(&mut self) {
@@ -124,7 +132,9 @@ impl State {
     fn wake_and_set_alarm(&mut self) {
         let now_us = self.now_us();
         let sleep_us = self.queue.next_expiration(now_us).saturating_sub(now_us);
-        let sleep_us = u32::try_from(sleep_us).unwrap_or(u32::MAX).clamp(1, LONGEST_SLEEP_US);
+        let sleep_us = u32::try_from(sleep_us)
+            .unwrap_or(u32::MAX)
+            .clamp(1, LONGEST_SLEEP_US);
         ALARM.reload(sleep_us * CYCLES_PER_US);
     }
 }

@@ -1,20 +1,8 @@
 //! Driver of the LAN9118 Ethernet controller, as QEMU emulates it.
 //!
-//! Frames pass through two FIFOs of 32-bit words, without DMA. The offsets in use:
-//!
-//! | offset | register | use |
-//! | --- | --- | --- |
-//! | 0x00, 0x20 | RX and TX data FIFO | little-endian words |
-//! | 0x40 | RX status FIFO | bits 29..16: length with 4 bytes of CRC; bit 15: error |
-//! | 0x48 | TX status FIFO | one entry for each frame sent; to be popped |
-//! | 0x50 | ID_REV | upper half: 0x0118 |
-//! | 0x54 | IRQ_CFG | polarity of the interrupt line, see [`Network::start`] |
-//! | 0x58, 0x5C | INT_STS, INT_EN | bit 3: the RX status FIFO holds more than the level in FIFO_INT |
-//! | 0x68 | FIFO_INT | low byte: that level |
-//! | 0x6C, 0x70 | RX_CFG, TX_CFG | bit 1 of TX_CFG: transmitter on |
-//! | 0x74 | HW_CFG | bit 20 must be one; bits 19..16: KiB of the TX FIFO |
-//! | 0x7C, 0x80 | RX_FIFO_INF, TX_FIFO_INF | bits 23..16: entries of the status FIFO; 15..0: bytes of data, used or free |
-//! | 0xA4, 0xA8 | MAC_CSR_CMD, _DATA | registers of the MAC: bit 31 go and busy, bit 30 read, low byte which one |
+//! Frames pass through two FIFOs of 32-bit words, without DMA. An interrupt tells of the first received frame.
+
+mod registers;
 
 use core::task::Context;
 
@@ -22,7 +10,11 @@ use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxTok
 use embassy_sync::waitqueue::AtomicWaker;
 use static_cell::ConstStaticCell;
 
-use crate::{interrupt::Interrupt, mmio::Register};
+use self::registers::{
+    FIFO_INT, HW_CFG, ID_REV, INT_EN, INT_STS, IRQ_CFG, RX_CFG, RX_DATA, RX_FIFO_INF, RX_STATUS,
+    TX_CFG, TX_DATA, TX_FIFO_INF, TX_STATUS, mac,
+};
+use crate::interrupt::Interrupt;
 
 /// The largest Ethernet frame without its CRC, and with it rounded up to words.
 const MAXIMUM_FRAME: usize = 1514;
@@ -31,28 +23,6 @@ const CRC: usize = 4;
 const WORD: usize = 4;
 
 const RECEIVED: u32 = 1 << 3;
-
-const RX_DATA: Register = register(0x00);
-const TX_DATA: Register = register(0x20);
-const RX_STATUS: Register = register(0x40);
-const TX_STATUS: Register = register(0x48);
-const ID_REV: Register = register(0x50);
-const IRQ_CFG: Register = register(0x54);
-const INT_STS: Register = register(0x58);
-const INT_EN: Register = register(0x5C);
-const FIFO_INT: Register = register(0x68);
-const RX_CFG: Register = register(0x6C);
-const TX_CFG: Register = register(0x70);
-const HW_CFG: Register = register(0x74);
-const RX_FIFO_INF: Register = register(0x7C);
-const TX_FIFO_INF: Register = register(0x80);
-const MAC_CSR_CMD: Register = register(0xA4);
-const MAC_CSR_DATA: Register = register(0xA8);
-
-const fn register(offset: usize) -> Register {
-    // SAFETY: the controller lies there, `offset` is one of the registers above, and it has no access to memory.
-    unsafe { Register::at(0x4020_0000 + offset) }
-}
 
 static RECEIVE_WAKER: AtomicWaker = AtomicWaker::new();
 
@@ -77,8 +47,10 @@ struct Buffers {
 
 impl Network {
     pub(crate) fn start() -> Self {
-        static BUFFERS: ConstStaticCell<Buffers> =
-            ConstStaticCell::new(Buffers { received: [0; FRAME_BUFFER], sent: [0; FRAME_BUFFER] });
+        static BUFFERS: ConstStaticCell<Buffers> = ConstStaticCell::new(Buffers {
+            received: [0; FRAME_BUFFER],
+            sent: [0; FRAME_BUFFER],
+        });
         let buffers = BUFFERS.take();
         assert!(ID_REV.read() >> 16 == 0x0118, "no LAN9118 at its address");
         // Push-pull, active high, enabled. After reset the line is active low, so that the processor sees it raised all
@@ -92,7 +64,10 @@ impl Network {
         // Full duplex, transmitter and receiver on.
         mac::write(mac::CONTROL, 1 << 20 | 1 << 3 | 1 << 2);
         Interrupt::Network.enable();
-        Self { address: mac::address(), buffers }
+        Self {
+            address: mac::address(),
+            buffers,
+        }
     }
 
     /// Reads the next good frame into the buffer, and drops the bad ones before it.
@@ -117,23 +92,31 @@ impl Driver for Network {
     type RxToken<'a> = ReceiveToken<'a>;
     type TxToken<'a> = TransmitToken<'a>;
 
-    fn receive(&mut self, context: &mut Context<'_>) -> Option<(ReceiveToken<'_>, TransmitToken<'_>)> {
-        if !frame_is_waiting() {
-            // In this order, a frame that comes in between is either seen by `receive_frame` or raises the interrupt.
-            RECEIVE_WAKER.register(context.waker());
-            INT_STS.write(RECEIVED);
-            INT_EN.write(RECEIVED);
-        }
+    fn receive(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Option<(ReceiveToken<'_>, TransmitToken<'_>)> {
         if !transmitter_has_room(context) {
             return None;
         }
-        let length = self.receive_frame()?;
+        let length = self.receive_frame().or_else(|| {
+            // A frame that comes in meanwhile is either seen at this second look, or raises the interrupt.
+            wake_when_received(context);
+            self.receive_frame()
+        })?;
         let frame = &mut self.buffers.received[..length];
-        Some((ReceiveToken { frame }, TransmitToken { buffer: &mut self.buffers.sent }))
+        Some((
+            ReceiveToken { frame },
+            TransmitToken {
+                buffer: &mut self.buffers.sent,
+            },
+        ))
     }
 
     fn transmit(&mut self, context: &mut Context<'_>) -> Option<TransmitToken<'_>> {
-        transmitter_has_room(context).then_some(TransmitToken { buffer: &mut self.buffers.sent })
+        transmitter_has_room(context).then_some(TransmitToken {
+            buffer: &mut self.buffers.sent,
+        })
     }
 
     /// The emulated cable is never pulled out.
@@ -182,7 +165,10 @@ impl TxToken for TransmitToken<'_> {
 
 /// Sends a frame as one piece: first (bit 13) and last (bit 12), at most 1,514 bytes.
 fn send(frame: &[u8]) {
-    #[expect(clippy::cast_possible_truncation, reason = "a frame has at most 1,514 bytes")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a frame has at most 1,514 bytes"
+    )]
     let length = frame.len() as u32;
     TX_DATA.write(1 << 13 | 1 << 12 | length);
     TX_DATA.write(length);
@@ -206,6 +192,12 @@ fn read_words(buffer: &mut [u8]) {
     }
 }
 
+fn wake_when_received(context: &Context<'_>) {
+    RECEIVE_WAKER.register(context.waker());
+    INT_STS.write(RECEIVED);
+    INT_EN.write(RECEIVED);
+}
+
 fn frame_is_waiting() -> bool {
     RX_FIFO_INF.read() >> 16 & 0xFF != 0
 }
@@ -219,38 +211,4 @@ fn transmitter_has_room(context: &Context<'_>) -> bool {
         context.waker().wake_by_ref();
     }
     room
-}
-
-/// The registers of the MAC, which are reached through two of the controller's.
-mod mac {
-    use super::{MAC_CSR_CMD, MAC_CSR_DATA};
-
-    pub(super) const CONTROL: u32 = 1;
-    const ADDRESS_HIGH: u32 = 2;
-    const ADDRESS_LOW: u32 = 3;
-    const BUSY: u32 = 1 << 31;
-    const READ: u32 = 1 << 30;
-
-    pub(super) fn write(register: u32, value: u32) {
-        MAC_CSR_DATA.write(value);
-        MAC_CSR_CMD.write(BUSY | register);
-        wait();
-    }
-
-    /// The Ethernet address, which is loaded at reset.
-    pub(super) fn address() -> [u8; 6] {
-        let [a, b, c, d] = read(ADDRESS_LOW).to_le_bytes();
-        let [e, f, ..] = read(ADDRESS_HIGH).to_le_bytes();
-        [a, b, c, d, e, f]
-    }
-
-    fn read(register: u32) -> u32 {
-        MAC_CSR_CMD.write(BUSY | READ | register);
-        wait();
-        MAC_CSR_DATA.read()
-    }
-
-    fn wait() {
-        while MAC_CSR_CMD.read() & BUSY != 0 {}
-    }
 }

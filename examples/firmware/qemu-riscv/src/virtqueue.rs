@@ -97,7 +97,6 @@ impl Virtqueue {
     pub(crate) fn new(memory: &'static mut Memory, direction: Direction) -> (Self, [Slot; SLOTS]) {
         for (descriptor, buffer) in memory.descriptors.iter().zip(&memory.buffers) {
             descriptor.address_low.set(address(buffer.get()));
-            descriptor.length.set(BUFFER_BYTES as u32);
             descriptor.flags.set(match direction {
                 Direction::Transmit => 0,
                 Direction::Receive => FLAG_DEVICE_WRITES,

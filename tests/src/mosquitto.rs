@@ -15,8 +15,8 @@ use crate::certificates::Authority;
 
 /// The user whom every listener knows; nobody at all is accepted too.
 pub const USER: &str = "device";
-/// The password of [`USER`].
-pub const PASSWORD: &str = "correct horse";
+/// The password of [`USER`]. No space: firmware in QEMU gets it on a command line.
+pub const PASSWORD: &str = "correct-horse";
 
 const START_LIMIT: Duration = Duration::from_secs(10);
 const STOP_LIMIT: Duration = Duration::from_secs(10);

@@ -5,11 +5,11 @@ use core::cell::Cell;
 use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
 use embassy_futures::yield_now;
-use embassy_time::{Duration, Instant, with_timeout};
+use embassy_time::{Duration, Instant, Timer, with_timeout};
 use mqtt_embassy::mqtt_core::client::{Connect, ConnectError};
 use mqtt_embassy::{
-    Client, Delivery, Inbox, LinkEnd, Message, Options, PublishError, QoS, Received, Reconnect, Runner, Storage,
-
+    Client, Delivery, Inbox, LinkEnd, Message, Options, PublishError, QoS, Received, Reconnect,
+    Runner, Storage,
 };
 use static_cell::ConstStaticCell;
 
@@ -73,10 +73,7 @@ pub(crate) struct Device<'a, C> {
 }
 
 impl<'a, C: Connect> Device<'a, C> {
-    pub(crate) fn new(
-        arguments: &Arguments,
-        connector: &'a mut Timed<C>,
-    ) -> Result<Self, Status> {
+    pub(crate) fn new(arguments: &Arguments, connector: &'a mut Timed<C>) -> Result<Self, Status> {
         static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
         let made = mqtt_embassy::new(MEMORY.take(), &options(arguments));
         let (client, inbox, runner) = made.map_err(|error| {
@@ -212,7 +209,10 @@ pub(crate) fn kept(mut options: Options<'_>) -> Options<'_> {
 }
 
 /// Ends a wait that is too long with `status`.
-pub(crate) async fn within<T>(status: Status, future: impl Future<Output = T>) -> Result<T, Status> {
+pub(crate) async fn within<T>(
+    status: Status,
+    future: impl Future<Output = T>,
+) -> Result<T, Status> {
     let result = with_timeout(LIMIT, future).await;
     result.map_err(|_| status)
 }
@@ -271,6 +271,20 @@ pub(crate) async fn acknowledged(delivery: &mut Delivery) -> Result<(), Status> 
             Err(Status::NotAcknowledged)
         }
     }
+}
+
+/// Waits until nothing is on its way any more.
+pub(crate) async fn all_delivered(client: &Client) -> Result<(), Status> {
+    let all = async {
+        loop {
+            let counters = client.report().session;
+            if counters.delivered + counters.failed == counters.published {
+                return;
+            }
+            Timer::after_millis(1).await;
+        }
+    };
+    within(Status::NotAcknowledged, all).await
 }
 
 /// Says that the host may begin.

@@ -9,7 +9,7 @@ use mqtt_embassy::mqtt_core::client::Connect;
 use mqtt_embassy::{Client, Delivery, Inbox, PublishError};
 
 use crate::Status;
-use crate::device::{Device, ready, subscribe, within};
+use crate::device::{Device, all_delivered, ready, subscribe, within};
 use crate::numbers::{self, InOrder};
 use crate::random::Random;
 
@@ -39,13 +39,13 @@ pub(crate) async fn run(
             for _ in TOPICS {
                 within(Status::TaskHangs, ENDS.receive()).await??;
             }
-            Ok(())
+            all_delivered(client).await
         })
         .await
 }
 
 async fn receive(inbox: &mut Inbox, count: u32, random: &mut Random) -> Result<(), Status> {
-    let mut order = InOrder::after(0);
+    let mut order = InOrder::new();
     for _ in 0..count {
         let next = async {
             loop {
@@ -75,6 +75,7 @@ async fn publish_all(
     random: &mut Random,
 ) -> Result<(), Status> {
     for number in 0..count {
+        within(Status::NoMessage, numbers::in_step(number)).await?;
         let accepted = publish(client, topic, number, random);
         let mut delivery = within(Status::NotPublished, accepted).await??;
         // Most are left alone; for some the task waits, in many attempts.

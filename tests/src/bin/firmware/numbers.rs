@@ -7,11 +7,15 @@ use mqtt_std::QoS;
 /// The length of a payload.
 const LEN: usize = 40;
 
+/// We send so many more than the firmware says it has received, at most: then none waits in the broker.
+const AHEAD: u32 = 16;
+
 /// The payload with this number.
 pub(crate) fn payload(number: u32) -> [u8; LEN] {
     let bytes = number.to_be_bytes();
     let mut payload = [bytes[3]; LEN];
     payload[..4].copy_from_slice(&bytes);
+    payload[4..8].fill(0);
     payload
 }
 
@@ -30,6 +34,8 @@ pub(crate) struct Numbers {
     seen: BTreeMap<u32, u32>,
     last: [Option<u32>; 2],
     in_order: bool,
+    /// How many the firmware has received, as it says in each message.
+    received: u32,
 }
 
 impl Numbers {
@@ -42,14 +48,25 @@ impl Numbers {
 
     /// Takes note of a message, which must be one of these.
     pub(crate) fn add(&mut self, bytes: &[u8], at: QoS) {
-        let number = bytes.first_chunk().copied().map(u32::from_be_bytes);
-        let number = number.filter(|number| payload(*number) == *bytes);
-        let number = number.unwrap_or_else(|| panic!("not a numbered message: {bytes:?}"));
+        assert_eq!(bytes.len(), LEN, "not a numbered message: {bytes:?}");
+        let word = |at: usize| u32::from_be_bytes([0, 1, 2, 3].map(|offset| bytes[at + offset]));
+        let (number, received) = (word(0), word(4));
+        assert_eq!(
+            bytes[8..],
+            payload(number)[8..],
+            "message {number} is damaged"
+        );
+        self.received = self.received.max(received);
         assert_eq!(at, qos(number), "message {number} came at another QoS");
         *self.seen.entry(number).or_default() += 1;
         let last = &mut self.last[(number % 2) as usize];
         self.in_order &= last.is_none_or(|last| last < number);
         *last = Some(number);
+    }
+
+    /// Whether the firmware has received so many that it can be sent this one.
+    pub(crate) fn allow(&self, number: u32) -> bool {
+        number < self.received + AHEAD
     }
 
     /// How many different ones have come.

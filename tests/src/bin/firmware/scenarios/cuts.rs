@@ -31,7 +31,7 @@ pub(super) fn play(stage: &mut Stage<'_>) {
         assert!(!stage.firmware_has_ended(), "the firmware has ended");
         let done = proxy.cuts_done();
         assert!(Instant::now() < deadline, "{done} cuts in {LIMIT:?}");
-        if ready && sent < MOST {
+        if ready && sent < MOST && numbers.allow(sent) {
             host.says_number(sent);
             sent += 1;
         }

@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 pub(super) fn play(stage: &mut Stage<'_>, refusal: Scenario) {
     match refusal {
-        Scenario::WrongPassword => with_broker(stage, |boot| boot.password = "wrong horse"),
+        Scenario::WrongPassword => with_broker(stage, |boot| boot.password = "wrong-horse"),
         Scenario::WrongCa => {
             let other = stage.authority_file(&Authority::new());
             with_broker(stage, |boot| boot.authority = other);

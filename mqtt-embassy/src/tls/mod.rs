@@ -103,11 +103,12 @@ impl<T: Transport, R: CryptoRngCore, C: Clock> Connect for TlsConnector<'_, T, R
             random: &mut self.random,
             verifier: self.options.verifier(),
             identity: self.options.identity,
+            was_asked: false,
         };
         let config = self.options.config();
         let context = TlsContext::new(&config, &mut provider);
         let result = link.connection.open(context).await;
-        judge(result, provider.verifier.as_ref())?;
+        provider.judge(result)?;
         self.established.set(true);
         Ok(link)
     }
@@ -141,30 +142,33 @@ impl<'a> TlsOptions<'a> {
     }
 }
 
-/// What the end of a handshake means.
-fn judge<C: Clock>(
-    result: Result<(), TlsError>,
-    verifier: Option<&Verifier<'_, C>>,
-) -> Result<(), ConnectError> {
-    if verifier.is_some_and(Verifier::has_refused) {
-        warning!("tls: the certificate of the broker is not accepted");
-        return Err(ConnectError::Certificate);
+impl<R, C: Clock> Provider<'_, R, C> {
+    /// What the end of the handshake means.
+    fn judge(&self, result: Result<(), TlsError>) -> Result<(), ConnectError> {
+        let verifier = self.verifier.as_ref();
+        if verifier.is_some_and(Verifier::has_refused) {
+            warning!("tls: the certificate of the broker is not accepted");
+            return Err(ConnectError::Certificate);
+        }
+        if let Err(error) = result {
+            warning!("tls: handshake failed: {:?}", error);
+            if self.was_asked {
+                warning!("tls: the broker wants a client certificate that it accepts");
+                return Err(ConnectError::Certificate);
+            }
+            return Err(sort(error));
+        }
+        if !verifier.is_none_or(Verifier::is_proven) {
+            warning!("tls: the broker has not shown a certificate");
+            return Err(ConnectError::Certificate);
+        }
+        Ok(())
     }
-    if let Err(error) = result {
-        warning!("tls: handshake failed: {:?}", error);
-        return Err(sort(error));
-    }
-    if !verifier.is_none_or(Verifier::is_proven) {
-        warning!("tls: the broker has not shown a certificate");
-        return Err(ConnectError::Certificate);
-    }
-    Ok(())
 }
 
 fn sort(error: TlsError) -> ConnectError {
     match error {
-        TlsError::InvalidPrivateKey
-        | TlsError::HandshakeAborted(
+        TlsError::HandshakeAborted(
             _,
             AlertDescription::BadCertificate
             | AlertDescription::UnsupportedCertificate

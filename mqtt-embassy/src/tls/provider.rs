@@ -13,6 +13,8 @@ pub(super) struct Provider<'p, R, C: Clock> {
     /// Absent if the server need not show a certificate.
     pub(super) verifier: Option<Verifier<'p, C>>,
     pub(super) identity: Option<Identity<'p>>,
+    /// The server has asked for a certificate.
+    pub(super) was_asked: bool,
 }
 
 impl<R: CryptoRngCore, C: Clock> CryptoProvider for Provider<'_, R, C> {
@@ -34,6 +36,7 @@ impl<R: CryptoRngCore, C: Clock> CryptoProvider for Provider<'_, R, C> {
     }
 
     fn client_cert(&mut self) -> Option<Certificate<impl AsRef<[u8]>>> {
+        self.was_asked = true;
         self.identity
             .map(|identity| Certificate::X509(identity.certificate))
     }

@@ -1,6 +1,7 @@
 //! The client under test, and how a scenario uses it.
 
 use core::cell::Cell;
+use core::pin::pin;
 
 use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
@@ -14,7 +15,6 @@ use mqtt_embassy::{
 use static_cell::ConstStaticCell;
 
 use crate::random::Random;
-use crate::report::Report;
 use crate::{Arguments, Status, report};
 
 /// Everything the client keeps: 1 KB each way, and a slot for each message that mosquitto sends at once (20), that we
@@ -26,18 +26,12 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// Measures how long it takes to make a link.
 #[derive(Debug)]
-pub struct Timed<C> {
-    connector: C,
-    took_ms: u32,
-}
+pub struct Timed<C>(C);
 
 impl<C> Timed<C> {
     /// Links come from `connector`.
     pub const fn new(connector: C) -> Self {
-        Self {
-            connector,
-            took_ms: 0,
-        }
+        Self(connector)
     }
 }
 
@@ -48,10 +42,9 @@ impl<C: Connect> Connect for Timed<C> {
         Self: 'a;
 
     async fn connect(&mut self) -> Result<C::Link<'_>, ConnectError> {
-        let Self { connector, took_ms } = self;
         let start = Instant::now();
-        let link = connector.connect().await?;
-        *took_ms = milliseconds(start);
+        let link = self.0.connect().await?;
+        report::add_handshake(milliseconds(start));
         Ok(link)
     }
 }
@@ -109,11 +102,9 @@ impl<'a, C: Connect> Device<'a, C> {
             connector,
             ..
         } = self;
-        let run = runner.run(&mut **connector, options);
-        let mut report = Report {
-            run_future: size_of_val(&run),
-            ..Report::default()
-        };
+        // Pinned where it is made: a copy would be counted as stack.
+        let mut run = pin!(runner.run(&mut **connector, options));
+        report::add_run_future(size_of_val(&*run));
         let working = async {
             let result = match connected(client).await {
                 Ok(_) => job(client, inbox).await,
@@ -122,9 +113,7 @@ impl<'a, C: Connect> Device<'a, C> {
             client.disconnect().await;
             result
         };
-        let (end, result) = join(run, working).await;
-        report.handshake_ms = self.connector.took_ms;
-        report::add(report);
+        let (end, result) = join(run.as_mut(), working).await;
         match (end, result) {
             (_, Err(status)) => Err(status),
             (LinkEnd::Disconnected, Ok(value)) => Ok(value),
@@ -152,7 +141,8 @@ impl<'a, C: Connect> Device<'a, C> {
             connected(client).await?;
             job(client, inbox).await
         };
-        match select(runner.run(&mut **connector, options), working).await {
+        let run = pin!(runner.run(&mut **connector, options));
+        match select(run, working).await {
             Either::First(end) => {
                 defmt::error!("link ended: {}", end);
                 Err(Status::LinkEnded)
@@ -176,7 +166,8 @@ impl<'a, C: Connect> Device<'a, C> {
                 client.disconnect().await;
             }
         };
-        let (end, ()) = join(runner.run(&mut **connector, options), working).await;
+        let mut run = pin!(runner.run(&mut **connector, options));
+        let (end, ()) = join(run.as_mut(), working).await;
         (!accepted.get()).then_some(end)
     }
 }

@@ -2,44 +2,35 @@
 //!
 //! `report: stack 5120 of 65536, storage 3500, run future 900, handshake 70 ms`
 
-use core::cell::Cell;
-
-use embassy_sync::blocking_mutex::Mutex;
-use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crate::Memory;
 
-/// What the links of a run have told.
-#[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Report {
-    /// Size of the future that keeps the link, in bytes.
-    pub(crate) run_future: usize,
-    /// How long it took to make the last link.
-    pub(crate) handshake_ms: u32,
+/// Size of the largest future that keeps a link.
+static RUN_FUTURE: AtomicUsize = AtomicUsize::new(0);
+
+/// How long it took to make the last link.
+static HANDSHAKE_MS: AtomicU32 = AtomicU32::new(0);
+
+/// Takes note of the size of a future that keeps a link.
+pub(crate) fn add_run_future(size: usize) {
+    let largest = RUN_FUTURE.load(Ordering::Relaxed).max(size);
+    RUN_FUTURE.store(largest, Ordering::Relaxed);
 }
 
-static REPORT: Mutex<CriticalSectionRawMutex, Cell<Report>> = Mutex::new(Cell::new(Report {
-    run_future: 0,
-    handshake_ms: 0,
-}));
-
-/// Takes note of the largest future and the last handshake.
-pub(crate) fn add(new: Report) {
-    REPORT.lock(|report| {
-        let run_future = report.get().run_future.max(new.run_future);
-        report.set(Report { run_future, ..new });
-    });
+/// Takes note of how long it took to make a link, in milliseconds.
+pub(crate) fn add_handshake(took_ms: u32) {
+    HANDSHAKE_MS.store(took_ms, Ordering::Relaxed);
 }
 
 /// Logs the figures of the run. `stack` is what was used of it at most, and its size.
 pub fn log((stack, stack_size): (usize, usize)) {
-    let report = REPORT.lock(Cell::get);
     defmt::info!(
         "report: stack {=usize} of {=usize}, storage {=usize}, run future {=usize}, handshake {=u32} ms",
         stack,
         stack_size,
         Memory::SIZE,
-        report.run_future,
-        report.handshake_ms
+        RUN_FUTURE.load(Ordering::Relaxed),
+        HANDSHAKE_MS.load(Ordering::Relaxed)
     );
 }

@@ -16,6 +16,13 @@ pub(crate) struct Image {
     pub(crate) file: PathBuf,
 }
 
+impl Image {
+    /// Whether it is the one for the emulator of that chip, which has a UART and no network.
+    pub(crate) fn is_rp2040(&self) -> bool {
+        self.target == "rp2040js"
+    }
+}
+
 impl FromStr for Image {
     type Err = String;
 
@@ -70,6 +77,8 @@ pub(crate) enum Scenario {
     Restart,
     /// Two tasks publish, one receives, futures are dropped at random
     Tasks,
+    /// All at once over a UART, on a genuine RP2040 image
+    Uart,
     /// Refusal: the broker does not know the password
     WrongPassword,
     /// Refusal: another authority signed the broker's certificate

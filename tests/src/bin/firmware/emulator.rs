@@ -34,19 +34,9 @@ pub(crate) struct Ended {
 }
 
 impl Emulator {
-    /// Boots an image; each argument is `name=value`.
-    pub(crate) fn start(image: &Image, qemu: Option<&Path>, arguments: &[String]) -> Self {
-        let mut command = machine(image, qemu);
-        let mut semihosting = "enable=on,target=native,arg=firmware".to_owned();
-        for argument in arguments {
-            // A comma is doubled within a value.
-            let _ = write!(semihosting, ",arg={}", argument.replace(',', ",,"));
-        }
+    /// Boots an image.
+    pub(crate) fn start(mut command: Command, image: &Image) -> Self {
         let mut child = command
-            .args(["-display", "none", "-monitor", "none", "-serial", "none"])
-            .args(["-semihosting-config", &semihosting])
-            .arg("-kernel")
-            .arg(&image.file)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
@@ -102,10 +92,26 @@ impl Drop for Emulator {
     }
 }
 
-/// The machine for an image, with its network.
-fn machine(image: &Image, qemu: Option<&Path>) -> Command {
+/// QEMU for an image, with a network of its own in which 10.0.2.2 is the host's loopback; each argument of the firmware
+/// is `name=value`.
+pub(crate) fn qemu(image: &Image, folder: Option<&Path>, arguments: &[String]) -> Command {
+    let mut command = machine(image, folder);
+    let mut semihosting = "enable=on,target=native,arg=firmware".to_owned();
+    for argument in arguments {
+        // A comma is doubled within a value.
+        let _ = write!(semihosting, ",arg={}", argument.replace(',', ",,"));
+    }
+    command
+        .args(["-display", "none", "-monitor", "none", "-serial", "none"])
+        .args(["-semihosting-config", &semihosting])
+        .arg("-kernel")
+        .arg(&image.file);
+    command
+}
+
+fn machine(image: &Image, folder: Option<&Path>) -> Command {
     let program = |name: &str| {
-        let in_folder = qemu.map(|folder| folder.join(name));
+        let in_folder = folder.map(|folder| folder.join(name));
         Command::new(in_folder.unwrap_or_else(|| name.into()))
     };
     if image.target.starts_with("thumb") {
@@ -117,12 +123,18 @@ fn machine(image: &Image, qemu: Option<&Path>) -> Command {
     command
         .args(["-M", "virt", "-bios", "none", "-m", "8M"])
         .args(["-global", "virtio-mmio.force-legacy=false"])
-        .args([
-            "-netdev",
-            "user,id=net",
-            "-device",
-            "virtio-net-device,netdev=net",
-        ]);
+        .args(["-netdev", "user,id=net"])
+        .args(["-device", "virtio-net-device,netdev=net"]);
+    command
+}
+
+/// The emulator of the RP2040, its UART joined to a port of the host. It takes the raw bytes that lie beside the image.
+pub(crate) fn rp2040(image: &Image, bridge: &Path, port: u16) -> Command {
+    let mut command = Command::new("node");
+    command
+        .arg(bridge)
+        .arg(image.file.with_extension("bin"))
+        .arg(port.to_string());
     command
 }
 

@@ -33,6 +33,9 @@ struct Arguments {
     /// The folder with qemu-system-arm and qemu-system-riscv32, unless they are in PATH
     #[arg(long, value_name = "FOLDER")]
     qemu: Option<PathBuf>,
+    /// The program that boots images for the RP2040
+    #[arg(long, value_name = "FILE")]
+    bridge: Option<PathBuf>,
     /// Only this scenario
     #[arg(long)]
     scenario: Option<Scenario>,

@@ -6,7 +6,8 @@ use crate::Arguments;
 use crate::case::{Case, Image, Scenario, Transport};
 
 /// The long ones first, so that the last minute is not one of waiting for a single run.
-const SCENARIOS: [Scenario; 14] = [
+const SCENARIOS: [Scenario; 15] = [
+    Scenario::Uart,
     Scenario::Bulk,
     Scenario::Cuts,
     Scenario::Restart,
@@ -48,6 +49,13 @@ pub(crate) fn cases(arguments: &Arguments) -> Vec<Case> {
 /// meets each version. What only TLS can refuse runs over TLS alone.
 fn versions(image: &Image, scenario: Scenario, arguments: &Arguments) -> Vec<Version> {
     let transport = image.transport;
+    if (scenario == Scenario::Uart) != image.is_rp2040() {
+        return Vec::new();
+    }
+    if image.is_rp2040() {
+        // It has one job and no arguments.
+        return vec![V3_1_1];
+    }
     if arguments.scenario.is_some_and(|only| only != scenario)
         || (scenario.is_about_certificates() && !transport.is_tls())
     {

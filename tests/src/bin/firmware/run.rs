@@ -64,8 +64,12 @@ fn judge(case: &Case, complaint: Option<String>, ended: Option<Ended>) -> Outcom
             took: Duration::ZERO,
         };
     };
-    let own = verdict(&log).unwrap_or("no verdict");
     let status_is_right = status == Some(case.scenario.status());
+    let own = verdict(&log).unwrap_or(if status_is_right {
+        "good"
+    } else {
+        "no verdict"
+    });
     let figures = figures(&log);
     let mut problems = Vec::new();
     if !status_is_right {
@@ -78,7 +82,7 @@ fn judge(case: &Case, complaint: Option<String>, ended: Option<Ended>) -> Outcom
         });
     }
     problems.extend(complaint);
-    if status_is_right && figures.is_none() {
+    if status_is_right && figures.is_none() && !case.image.is_rp2040() {
         problems.push("no report".to_owned());
     }
     Outcome {

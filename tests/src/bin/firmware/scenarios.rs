@@ -8,6 +8,8 @@ mod refused;
 mod restart;
 mod tasks;
 
+use mqtt_tests::mosquitto::{Mosquitto, Setup};
+
 use crate::case::Scenario;
 use crate::stage::Stage;
 
@@ -21,6 +23,14 @@ pub(crate) fn play(mut stage: Stage<'_>) {
         Scenario::Cuts => cuts::play(stage),
         Scenario::Restart => restart::play(stage),
         Scenario::Tasks => tasks::play(stage),
+        Scenario::Uart => uart(stage),
         refusal => refused::play(stage, refusal),
     }
+}
+
+/// The firmware plays both sides itself.
+fn uart(stage: &mut Stage<'_>) {
+    let broker = Mosquitto::start(Setup::default());
+    stage.boot(&stage.boot_for(&broker));
+    stage.firmware_ends();
 }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::Arguments;
 use crate::case::Case;
-use crate::emulator::Emulator;
+use crate::emulator::{self, Emulator};
 use crate::numbers::{payload, qos};
 
 /// No wait for the firmware is longer.
@@ -82,18 +82,27 @@ impl<'a> Stage<'a> {
 
     /// Starts the firmware.
     pub(crate) fn boot(&mut self, boot: &Boot) {
-        let arguments = [
-            format!("scenario={}", self.case.scenario.argument()),
-            format!("version={}", self.case.version_number()),
-            format!("seed={}", self.arguments.seed),
-            format!("port={}", boot.port),
-            format!("count={}", boot.count),
-            format!("password={}", boot.password),
-            format!("ca={}", boot.authority.display()),
-            format!("name={}", boot.server_name),
-        ];
-        let qemu = self.arguments.qemu.as_deref();
-        *self.emulator = Some(Emulator::start(&self.case.image, qemu, &arguments));
+        let Self {
+            case, arguments, ..
+        } = self;
+        let image = &case.image;
+        let command = if image.is_rp2040() {
+            let bridge = arguments.bridge.as_deref().expect("--bridge");
+            emulator::rp2040(image, bridge, boot.port)
+        } else {
+            let items = [
+                format!("scenario={}", case.scenario.argument()),
+                format!("version={}", case.version_number()),
+                format!("seed={}", arguments.seed),
+                format!("port={}", boot.port),
+                format!("count={}", boot.count),
+                format!("password={}", boot.password),
+                format!("ca={}", boot.authority.display()),
+                format!("name={}", boot.server_name),
+            ];
+            emulator::qemu(image, arguments.qemu.as_deref(), &items)
+        };
+        *self.emulator = Some(Emulator::start(command, image));
     }
 
     /// The client on the other side, which hears all that the firmware publishes.

@@ -1,4 +1,5 @@
 //! `TcpConnector` on embassy-net, against a second stack.
+#![allow(clippy::large_futures, reason = "there is a stack")]
 
 mod support;
 

@@ -137,7 +137,7 @@
 //! | `tls` | `TlsConnector`, by embedded-tls |
 //! | `websocket` | `WsConnector` |
 //! | `ipv6` | brokers with an IPv6 address |
-//! | `defmt` | `defmt::Format` for public types; log lines: *info* for the state of the link, *warn* for whatever keeps it from being made, *debug* for each step |
+//! | `defmt` | `defmt::Format` for messages, errors, states and counters; not for handles, connectors and options. Log lines: *info* for the state of the link, *warn* for whatever keeps it from being made, *debug* for each step |
 //! | `log` | the same lines by the crate `log` |
 //!
 //! embassy-net is used with `tcp`, `dns`, `proto-ipv4` and `medium-ethernet`; the firmware adds what else it needs, `dhcpv4`

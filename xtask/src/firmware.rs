@@ -23,7 +23,10 @@ const RP2040: &str = "rp2040js";
 
 /// What to build and run. Without anything: everything that is usual.
 #[derive(Args, Debug, Default, Clone)]
-#[allow(clippy::struct_excessive_bools, reason = "switches of the command line")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "switches of the command line"
+)]
 pub(crate) struct Arguments {
     /// qemu-arm, qemu-riscv, rp2040js, or a folder of examples/firmware; all of them unless given
     #[arg(value_name = "BOARD")]

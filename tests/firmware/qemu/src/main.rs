@@ -6,13 +6,15 @@
 #![no_std]
 #![no_main]
 
+#[cfg(feature = "tls")]
+mod tls;
 mod transport;
 
 use board::{Network, Random, stack};
 use embassy_executor::Spawner;
 use embassy_net::{Config, Stack, StackResources};
 use embassy_time::{Duration, with_timeout};
-use firmware_scenarios::{Arguments, Status, Timed, report};
+use firmware_scenarios::{Arguments, Status, report};
 use rand_core::RngCore;
 use static_cell::StaticCell;
 
@@ -49,8 +51,7 @@ async fn run(spawner: Spawner, network: Network) -> Result<(), Status> {
     let arguments = Arguments::read(board::argument)?;
     let stack = bring_up(spawner, network).await?;
     let port = board::argument_number("port").and_then(|port| u16::try_from(port).ok());
-    let connector = transport::connector(stack, port.ok_or(Status::Arguments)?)?;
-    let mut connector = Timed::new(connector);
+    let mut connector = transport::connector(stack, port.ok_or(Status::Arguments)?)?;
     firmware_scenarios::run(&arguments, spawner, stack::high_water, &mut connector).await
 }
 

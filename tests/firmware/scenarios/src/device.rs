@@ -26,12 +26,18 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// Measures how long it takes to make a link.
 #[derive(Debug)]
-pub struct Timed<C>(C);
+pub struct Timed<C> {
+    connector: C,
+    certificate_refusal: fn(&C) -> Option<Status>,
+}
 
 impl<C> Timed<C> {
-    /// Links come from `connector`.
-    pub const fn new(connector: C) -> Self {
-        Self(connector)
+    /// Links come from `connector`; `certificate_refusal` asks it what was wrong with a certificate.
+    pub const fn new(connector: C, certificate_refusal: fn(&C) -> Option<Status>) -> Self {
+        Self {
+            connector,
+            certificate_refusal,
+        }
     }
 }
 
@@ -43,7 +49,7 @@ impl<C: Connect> Connect for Timed<C> {
 
     async fn connect(&mut self) -> Result<C::Link<'_>, ConnectError> {
         let start = Instant::now();
-        let link = self.0.connect().await?;
+        let link = self.connector.connect().await?;
         report::add_handshake(milliseconds(start));
         Ok(link)
     }
@@ -169,6 +175,15 @@ impl<'a, C: Connect> Device<'a, C> {
         let mut run = pin!(runner.run(&mut **connector, options));
         let (end, ()) = join(run.as_mut(), working).await;
         (!accepted.get()).then_some(end)
+    }
+
+    /// What was wrong with a certificate that was not accepted.
+    pub(crate) fn certificate_refusal(&self) -> Status {
+        let Timed {
+            connector,
+            certificate_refusal,
+        } = &*self.connector;
+        certificate_refusal(connector).unwrap_or(Status::BadCertificate)
     }
 }
 

@@ -21,7 +21,10 @@ pub(crate) async fn run(mut device: Device<'_, impl Connect>) -> Result<(), Stat
         None => Status::Accepted,
         Some(end) => {
             defmt::warn!("link ended: {}", end);
-            refusal(end)
+            match end {
+                LinkEnd::Connect(ConnectError::Certificate) => device.certificate_refusal(),
+                _ => refusal(end),
+            }
         }
     })
 }
@@ -33,7 +36,6 @@ const fn refusal(end: LinkEnd) -> Status {
         }
         LinkEnd::Session(SessionError::ConnAckTimeout)
         | LinkEnd::Connect(ConnectError::TimedOut) => Status::Silence,
-        LinkEnd::Connect(ConnectError::Certificate) => Status::BadCertificate,
         LinkEnd::Connect(ConnectError::Tls) => Status::NoTls,
         LinkEnd::Connect(ConnectError::Refused) => Status::PortClosed,
         _ => Status::OtherRefusal,

@@ -95,8 +95,10 @@ pub(crate) fn is_in_path(program: &str) -> bool {
 
 fn targets() -> Result<()> {
     let installed = read(command("rustup").args(["target", "list", "--installed"]))?;
+    // QEMU's Arm machine has a Cortex-M3.
     let missing = DEVICE_TARGETS
         .iter()
+        .chain(&["thumbv7m-none-eabi"])
         .filter(|&target| !installed.lines().any(|line| line == *target));
     rustup_add("target", missing.copied())
 }

@@ -8,9 +8,8 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 /// The targets that firmware is built for; rustup has a prebuilt `core` for each.
-pub(crate) const DEVICE_TARGETS: [&str; 5] = [
+pub(crate) const DEVICE_TARGETS: [&str; 4] = [
     "thumbv6m-none-eabi",
-    "thumbv7m-none-eabi",
     "thumbv7em-none-eabihf",
     "thumbv8m.main-none-eabihf",
     "riscv32imc-unknown-none-elf",

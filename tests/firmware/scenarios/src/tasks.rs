@@ -1,5 +1,9 @@
 //! Two tasks publish while a third one receives, and all of them drop futures at random.
 
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::task::Poll;
+
 use embassy_executor::Spawner;
 use embassy_futures::select::{Either, select};
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
@@ -49,11 +53,11 @@ async fn receive(inbox: &mut Inbox, count: u32, random: &mut Random) -> Result<(
     for _ in 0..count {
         let next = async {
             loop {
-                // Not `perhaps`: the message borrows the inbox.
-                match select(inbox.next(), a_while(random)).await {
-                    Either::First(Ok(message)) => break numbers::read(&message),
-                    Either::First(Err(_)) => break Err(Status::LinkEnded),
-                    Either::Second(()) => {}
+                if let Some(message) = perhaps(inbox.next(), random).await {
+                    break match message {
+                        Ok(message) => numbers::read(&message),
+                        Err(_) => Err(Status::LinkEnded),
+                    };
                 }
             }
         };
@@ -115,19 +119,32 @@ async fn settle(delivery: &mut Delivery, random: &mut Random) -> Result<(), Stat
     }
 }
 
-/// Polls a future for a random time, then drops it.
+/// Polls a future for a while, then drops it.
 async fn perhaps<T>(future: impl Future<Output = T>, random: &mut Random) -> Option<T> {
-    match select(future, a_while(random)).await {
-        Either::First(output) => Some(output),
-        Either::Second(()) => None,
+    let future_is_first = random.below(2) == 0;
+    let time = a_while(random);
+    if future_is_first {
+        return match select(future, time).await {
+            Either::First(output) => Some(output),
+            Either::Second(()) => None,
+        };
+    }
+    // The future may be dropped at the very moment in which it has become ready.
+    match select(time, future).await {
+        Either::First(()) => None,
+        Either::Second(output) => Some(output),
     }
 }
 
-/// Up to 2 ms; one time in four nothing at all.
-fn a_while(random: &mut Random) -> Timer {
-    let microseconds = match random.below(4) {
-        0 => 0,
-        _ => random.below(2_000),
-    };
-    Timer::after_micros(u64::from(microseconds))
+/// Up to two polls after the first, whoever causes them, or up to 2 ms.
+fn a_while(random: &mut Random) -> impl Future<Output = ()> {
+    let mut polls = 1 + random.below(3);
+    let mut timer = Timer::after_micros(random.below(2_000).into());
+    poll_fn(move |cx| {
+        if polls == 0 {
+            return Poll::Ready(());
+        }
+        polls -= 1;
+        Pin::new(&mut timer).poll(cx)
+    })
 }

@@ -72,7 +72,8 @@ fn judge(case: &Case, complaint: Option<String>, ended: Option<Ended>) -> Outcom
     });
     let figures = figures(&log);
     let mut problems = Vec::new();
-    if !status_is_right {
+    // Without a status, the host has given up on it: its complaint is the reason, if there is one.
+    if !status_is_right && (status.is_some() || complaint.is_none()) {
         problems.push(match status {
             Some(101) => "panic (status 101)".to_owned(),
             Some(102) => "fault (status 102)".to_owned(),

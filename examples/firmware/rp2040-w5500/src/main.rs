@@ -95,8 +95,10 @@ fn mac_address(flash: Peri<'static, FLASH>) -> [u8; 6] {
     let mut number = [0; 8];
     let mut flash = Flash::<_, Blocking, FLASH_SIZE>::new_blocking(flash);
     defmt::unwrap!(flash.blocking_unique_id(&mut number));
-    let [.., a, b, c, d, e] = number;
-    [0x02, a, b, c, d, e]
+    let [_, _, _, last @ ..] = number;
+    let mut address = [0x02; 6];
+    address[1..].copy_from_slice(&last);
+    address
 }
 
 struct Led(Output<'static>);

@@ -3,6 +3,7 @@
 
 mod bench;
 mod codec;
+mod firmware;
 mod image;
 mod install;
 mod size;
@@ -36,6 +37,8 @@ enum Command {
     },
     /// Flash, RAM and panic branches of the size jobs
     Size,
+    /// Boots firmware in emulators with a real broker, and builds it for the boards that have none
+    Firmware(firmware::Arguments),
     /// Instructions per packet, then the end-to-end table; fails on a red line
     Bench {
         /// Interleaved runs of the end-to-end measures, of which the median is taken
@@ -59,6 +62,7 @@ fn run() -> Result<()> {
     match Arguments::parse().command {
         Command::Test { keep_going, only } => test::run(keep_going, only),
         Command::Size => size::print(),
+        Command::Firmware(arguments) => firmware::run(&arguments),
         Command::Bench { runs } => bench::run(runs),
         Command::Deny => install::check_dependencies(),
     }

@@ -127,17 +127,18 @@ fn run(
         ..
     } = device;
     executor
-        .wait_at_most(Duration::from_secs(60), async {
-            let mut updater: Updater<'_, _> = Updater::open(THING, options, store.clone()).await;
+        .wait_at_most(Duration::from_mins(1), async {
+            let mut updater: Updater<'_, _> =
+                Box::pin(Updater::open(THING, options, store.clone())).await;
             loop {
-                updater.advance(client).await;
+                Box::pin(updater.advance(client)).await;
                 let phase = updater.update().phase();
                 if until(phase) {
                     return phase;
                 }
                 let pause = Duration::from_millis(20);
                 if let Ok(message) = tokio::time::timeout(pause, inbox.next()).await {
-                    updater.receive_from(&mut message.unwrap()).await;
+                    Box::pin(updater.receive_from(&mut message.unwrap())).await;
                 }
             }
         })

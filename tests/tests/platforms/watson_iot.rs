@@ -217,12 +217,12 @@ fn a_managed_device_tells_where_it_is_and_what_is_wrong() {
     ));
     noted(&simulator, "device/update/location of thermometer/t-1: 200");
     managed.take(|action| {
-        assert!(matches!(action, Action::Completed(done) if done.code.is_success()))
+        assert!(matches!(action, Action::Completed(done) if done.code.is_success()));
     });
     managed.request(&ErrorCode(5));
     noted(&simulator, "add/diag/errorCodes of thermometer/t-1: 200");
     managed.take(|action| {
-        assert!(matches!(action, Action::Completed(done) if done.code.is_success()))
+        assert!(matches!(action, Action::Completed(done) if done.code.is_success()));
     });
     managed.request(&Unmanage);
     noted(&simulator, "mgmt/unmanage of thermometer/t-1: 200");
@@ -238,7 +238,7 @@ fn a_reboot_is_accepted_once() {
     managed.take(|action| {
         assert!(
             matches!(action, Action::Requested(requested) if requested.kind == ActionKind::Reboot)
-        )
+        );
     });
     noted(
         &simulator,

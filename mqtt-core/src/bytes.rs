@@ -23,3 +23,10 @@ pub(crate) fn move_down(bytes: &mut [u8], from: usize, len: usize, to: usize) {
         bytes.copy_within(from..end, to);
     }
 }
+
+/// Folds `bytes` into a number that tells texts apart (FNV-1a). Not against anybody who means to deceive.
+pub(crate) fn fingerprint(start: u32, bytes: &[u8]) -> u32 {
+    bytes.iter().fold(start ^ 0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    })
+}

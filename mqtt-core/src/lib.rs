@@ -16,6 +16,7 @@
 //! | [`ReceiveBuffer`] | any split of the byte stream to packets, or to pieces of a large PUBLISH | `codec`, options and errors of `session` |
 //! | [`Publication`] | what can be published; written in place | `codec` |
 //! | [`session`] | the state machine: in-flight messages, keep-alive, resume | all of the above |
+//! | [`platform`] | topics and payloads of ThingsBoard and others, for any MQTT client | `codec`, [`Publication`] |
 //! | `client` (feature) | the driver: `Client`, `Inbox`, `Runner` over `embedded-io-async` | all of the above |
 //!
 //! # What always holds
@@ -123,6 +124,7 @@ mod bytes;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod codec;
+pub mod platform;
 mod publication;
 mod receive;
 pub mod session;

@@ -37,7 +37,7 @@ mod reader;
 mod reason_code;
 mod suback;
 mod subscribe;
-mod text;
+pub(crate) mod text;
 mod topic;
 mod unsubscribe;
 mod writer;

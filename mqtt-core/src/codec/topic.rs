@@ -202,6 +202,11 @@ impl<'a> TopicFilter<'a> {
         reader.binary().ok().map(Self)
     }
 
+    /// A filter from bytes that are known to be one.
+    pub(crate) const fn from_checked(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
     /// The filter behind the share name.
     const fn pattern(&self) -> &'a [u8] {
         match share(self.0) {

@@ -662,7 +662,7 @@ pub(crate) fn write_u64(writer: &mut Writer<'_>, value: u64) -> Result<(), Encod
 
 /// Four parts of 16 bits, most significant first.
 #[allow(clippy::cast_possible_truncation, reason = "cut into parts")]
-const fn limbs(value: u64) -> [u16; 4] {
+pub(super) const fn limbs(value: u64) -> [u16; 4] {
     [
         (value >> 48) as u16,
         (value >> 32) as u16,
@@ -676,7 +676,7 @@ const fn limbs(value: u64) -> [u16; 4] {
     clippy::cast_possible_truncation,
     reason = "a remainder below ten keeps each quotient below 2^16"
 )]
-fn divide_by_ten(limbs: &mut [u16; 4]) -> u8 {
+pub(super) fn divide_by_ten(limbs: &mut [u16; 4]) -> u8 {
     let mut remainder = 0_u32;
     for limb in limbs {
         let dividend = remainder << 16 | u32::from(*limb);

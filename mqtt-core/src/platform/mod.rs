@@ -4,6 +4,14 @@
 //! payload of what was received into typed, borrowed values. It has no socket, no clock and no allocation, so it works with
 //! any MQTT client. What a platform forbids is refused before a byte is sent. What is not used is not linked.
 
+mod decimal;
 pub mod json;
+pub mod losant;
+mod message;
+pub mod place_os;
+pub mod recipes;
 pub mod thingsboard;
 pub mod update;
+
+pub use decimal::{Decimal, Mantissa};
+pub use message::ApplicationMessage;

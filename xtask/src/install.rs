@@ -39,12 +39,8 @@ pub(crate) fn programs(wanted: &[(&str, &str)]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
-    apt_get(&["update", "-q"], &[])?;
-    apt_get(
-        &["install", "-q", "-y", "--no-install-recommends"],
-        &packages,
-    )?;
+    let wanted: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    packages(&wanted)?;
     for (program, package) in missing {
         ensure!(
             is_in_path(program),
@@ -52,6 +48,12 @@ pub(crate) fn programs(wanted: &[(&str, &str)]) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Installs Debian packages.
+pub(crate) fn packages(names: &[&str]) -> Result<()> {
+    apt_get(&["update", "-q"], &[])?;
+    apt_get(&["install", "-q", "-y", "--no-install-recommends"], names)
 }
 
 /// The checks of `deny.toml` that need no network.
@@ -119,7 +121,7 @@ fn apt_get(arguments: &[&str], packages: &[&str]) -> Result<()> {
     succeed(apt_get.args(arguments).args(packages))
 }
 
-fn succeed(command: &mut Command) -> Result<()> {
+pub(crate) fn succeed(command: &mut Command) -> Result<()> {
     let status = command
         .status()
         .with_context(|| format!("cannot start {command:?}"))?;

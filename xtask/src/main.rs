@@ -5,6 +5,7 @@ mod bench;
 mod codec;
 mod image;
 mod install;
+mod sdks;
 mod size;
 mod steps;
 mod table;
@@ -34,6 +35,8 @@ enum Command {
         #[arg(long, value_name = "TEXT")]
         only: Option<String>,
     },
+    /// Install the platforms' official Python SDKs, for `cargo test -p mqtt-tests --features sdks`
+    Sdks,
     /// Flash, RAM and panic branches of the size jobs
     Size,
     /// Instructions per packet, then the end-to-end table; fails on a red line
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     match Arguments::parse().command {
         Command::Test { keep_going, only } => test::run(keep_going, only),
+        Command::Sdks => sdks::install(),
         Command::Size => size::print(),
         Command::Bench { runs } => bench::run(runs),
         Command::Deny => install::check_dependencies(),

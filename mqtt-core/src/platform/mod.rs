@@ -12,6 +12,7 @@ pub mod place_os;
 pub mod recipes;
 pub mod thingsboard;
 pub mod update;
+pub mod watson_iot;
 
 pub use decimal::{Decimal, Mantissa};
 pub use message::ApplicationMessage;

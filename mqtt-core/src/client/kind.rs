@@ -55,12 +55,8 @@ pub trait Wakers {
 
 /// Makes links to the broker.
 pub trait Connect {
-    /// The receiving half of a link. Dropped only together with the link.
-    type Reader<'a>: Read
-    where
-        Self: 'a;
-    /// The sending half of a link.
-    type Writer<'a>: Write + Close
+    /// A link. A pair of halves that do not borrow from each other is one as it is: `(Reader, Writer)`.
+    type Link<'a>: Link
     where
         Self: 'a;
 
@@ -72,10 +68,57 @@ pub trait Connect {
     /// # Errors
     ///
     /// The kind of failure. Details belong in the log of the transport crate.
-    fn connect(
-        &mut self,
-    ) -> impl Future<Output = Result<(Self::Reader<'_>, Self::Writer<'_>), ConnectError>>;
+    fn connect(&mut self) -> impl Future<Output = Result<Self::Link<'_>, ConnectError>>;
 }
+
+/// A stream of bytes both ways.
+pub trait Link {
+    /// The receiving half. Its futures are dropped only together with the link.
+    type Reader<'l>: Read
+    where
+        Self: 'l;
+    /// The sending half. Its futures are dropped only together with the link.
+    type Writer<'l>: Sender
+    where
+        Self: 'l;
+
+    /// The two halves, which the runner polls side by side. A half that waits must not keep the other one waiting.
+    fn split(&mut self) -> (Self::Reader<'_>, Self::Writer<'_>);
+
+    /// As [`Close::close`].
+    fn close(self) -> impl Future<Output = ()>;
+}
+
+impl<R: Read, W: Write + Close> Link for (R, W) {
+    type Reader<'l>
+        = &'l mut R
+    where
+        Self: 'l;
+    type Writer<'l>
+        = &'l mut W
+    where
+        Self: 'l;
+
+    fn split(&mut self) -> (&mut R, &mut W) {
+        let (reader, writer) = self;
+        (reader, writer)
+    }
+
+    async fn close(mut self) {
+        self.1.close().await;
+    }
+}
+
+/// The sending half of a link, as the runner sees it.
+pub trait Sender: Write {
+    /// The transport has something to send that is not MQTT, the answer to a ping of WebSocket for example. The
+    /// runner, which asks whenever the receiving half was polled, then calls `flush`.
+    fn has_output(&self) -> bool {
+        false
+    }
+}
+
+impl<W: Write + Close> Sender for &mut W {}
 
 /// Ends the sending direction of a link in the way its transport asks for.
 pub trait Close {

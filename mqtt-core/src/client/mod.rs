@@ -33,7 +33,7 @@ use crate::{
 
 pub use handle::{Client, Delivery, StreamError, SubscribeError};
 pub use inbox::{Inbox, Received, Stopped};
-pub use kind::{Close, Connect, ConnectError, Kind, Mutex, Wakers};
+pub use kind::{Close, Connect, ConnectError, Kind, Link, Mutex, Sender, Wakers};
 pub use runner::Runner;
 pub use state::{LinkEnd, LinkState, Report};
 

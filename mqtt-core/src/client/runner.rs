@@ -7,7 +7,7 @@ use core::{
     task::{Poll, Waker},
 };
 
-use embedded_io_async::{Error, ErrorKind, Read, Write};
+use embedded_io_async::{Error, ErrorKind, Read};
 
 use crate::{
     session::{Options, Reconnect},
@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    Close, Connect, ConnectError, Inner, Kind, LinkEnd, LinkState, Rx, Shared, Wakers,
+    Connect, ConnectError, Inner, Kind, Link, LinkEnd, LinkState, Rx, Sender, Shared, Wakers,
     backoff::Backoff, process::Turn, register,
 };
 
@@ -111,8 +111,8 @@ impl<K: Kind> Running<'_, K> {
     async fn link<C: Connect>(&mut self, connector: &mut C, options: &Options<'_>) {
         let Self { shared, wire, rx } = self;
         poll_fn(|_| shared.with(|inner| inner.poll_begin(rx, options))).await;
-        let (mut reader, mut writer) = match connector.connect().await {
-            Ok(halves) => halves,
+        let mut link = match connector.connect().await {
+            Ok(link) => link,
             Err(error) => return shared.with(|inner| inner.end(LinkEnd::Connect(error))),
         };
         let Some(wire) = wire else {
@@ -123,8 +123,9 @@ impl<K: Kind> Running<'_, K> {
         }
         let wire = wire.as_mut();
         {
-            let mut receive = pin!(receive(shared, &mut reader, rx, options));
-            let mut transmit = pin!(transmit(shared, &mut writer, wire));
+            let (reader, writer) = link.split();
+            let mut receive = pin!(receive(shared, reader, rx, options));
+            let mut transmit = pin!(transmit(shared, writer, wire));
             // Only the first of them to end is polled no more: then the other one is dropped too.
             poll_fn(|cx| {
                 let mut end = receive.as_mut().poll(cx);
@@ -135,7 +136,7 @@ impl<K: Kind> Running<'_, K> {
             })
             .await;
         }
-        writer.close().await;
+        link.close().await;
     }
 }
 
@@ -160,7 +161,7 @@ impl<K: Kind> Drop for Running<'_, K> {
 /// The receive pump: its socket future is dropped only with the link.
 async fn receive<K: Kind, R: Read>(
     shared: &Shared<K>,
-    reader: &mut R,
+    mut reader: R,
     rx: &mut Rx<K>,
     options: &Options<'_>,
 ) -> LinkEnd {
@@ -175,9 +176,9 @@ async fn receive<K: Kind, R: Read>(
 }
 
 /// The transmit pump: many packets per write, and a flush when there is nothing more to write.
-async fn transmit<K: Kind, W: Write>(
+async fn transmit<K: Kind, W: Sender>(
     shared: &Shared<K>,
-    writer: &mut W,
+    mut writer: W,
     wire: &mut [u8],
 ) -> LinkEnd {
     let (mut sent, mut end) = (0, 0);
@@ -186,7 +187,11 @@ async fn transmit<K: Kind, W: Write>(
         let rest = wire.get(sent..end).unwrap_or_default();
         let result = if rest.is_empty() {
             sent = 0;
-            match poll_fn(|_| shared.with(|inner| inner.poll_transmit(wire, flushed))).await {
+            let output = poll_fn(|_| {
+                let flushed = flushed && !writer.has_output();
+                shared.with(|inner| inner.poll_transmit(wire, flushed))
+            });
+            match output.await {
                 Output::Closed => return LinkEnd::Disconnected,
                 Output::Bytes(len) => {
                     end = len;

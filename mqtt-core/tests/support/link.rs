@@ -92,8 +92,7 @@ impl Net {
 }
 
 impl Connect for Net {
-    type Reader<'a> = Reader;
-    type Writer<'a> = Writer;
+    type Link<'a> = (Reader, Writer);
 
     async fn connect(&mut self) -> Result<(Reader, Writer), ConnectError> {
         let plan = {

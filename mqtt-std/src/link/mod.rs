@@ -79,8 +79,7 @@ impl Connector {
 }
 
 impl Connect for Connector {
-    type Reader<'a> = Reader;
-    type Writer<'a> = Writer;
+    type Link<'a> = (Reader, Writer);
 
     async fn connect(&mut self) -> Result<(Reader, Writer), ConnectError> {
         self.trace.begin();

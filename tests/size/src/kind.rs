@@ -5,7 +5,7 @@ use core::future::poll_fn;
 use core::task::{Poll, Waker};
 
 use mqtt_core::Instant;
-use mqtt_core::client::{Close, Connect, ConnectError, Kind, Mutex, Shared, Wakers};
+use mqtt_core::client::{Connect, ConnectError, Kind, Link, Mutex, Sender, Shared, Wakers};
 use mqtt_core::session::Slot;
 
 use crate::stubs::{Transport, now_ms};
@@ -80,21 +80,29 @@ impl Wakers for OneWaker {
     }
 }
 
-/// Gives the two halves of the stub link.
+/// Gives the stub link.
 #[derive(Debug)]
 pub struct Network;
 
 impl Connect for Network {
-    type Reader<'a> = Transport;
-    type Writer<'a> = Transport;
+    type Link<'a> = Transport;
 
-    fn connect(&mut self) -> impl Future<Output = Result<(Transport, Transport), ConnectError>> {
-        core::future::ready(Ok((Transport, Transport)))
+    fn connect(&mut self) -> impl Future<Output = Result<Transport, ConnectError>> {
+        core::future::ready(Ok(Transport))
     }
 }
 
-impl Close for Transport {
-    fn close(&mut self) -> impl Future<Output = ()> {
+impl Link for Transport {
+    type Reader<'l> = Self;
+    type Writer<'l> = Self;
+
+    fn split(&mut self) -> (Self, Self) {
+        (Self, Self)
+    }
+
+    fn close(self) -> impl Future<Output = ()> {
         core::future::ready(())
     }
 }
+
+impl Sender for Transport {}

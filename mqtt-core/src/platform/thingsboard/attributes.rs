@@ -110,7 +110,7 @@ impl Device {
         &self,
         id: u32,
         keys: AttributeKeys<'a>,
-    ) -> Uplink<'a, impl Body + use<'a>> {
+    ) -> Uplink<'a, AttributeKeys<'a>> {
         Uplink::numbered(self.topics.attribute_request(), id, keys)
     }
 

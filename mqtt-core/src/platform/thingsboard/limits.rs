@@ -209,8 +209,8 @@ struct Window {
     /// The rest of the share, in 65,536ths of a millisecond.
     share_fraction: u16,
     period_ms: u32,
-    /// When all that was sent has had its time.
-    free_at: Instant,
+    /// When all that was sent has had its time; `None` before anything was.
+    free_at: Option<Instant>,
     free_at_fraction: u16,
 }
 
@@ -227,7 +227,7 @@ impl Window {
             share_ms: period_ms.checked_div(allowed)?,
             share_fraction: fraction(period_ms.checked_rem(allowed)?, allowed),
             period_ms,
-            free_at: Instant::from_millis(0),
+            free_at: None,
             free_at_fraction: 0,
         })
     }
@@ -246,7 +246,11 @@ impl Window {
     fn count(&mut self, count: u16, now: Instant) {
         let (taken_ms, fraction) = self.taken(now);
         let (more_ms, fraction) = self.share_of(count, fraction);
-        self.free_at = now.plus(taken_ms.saturating_add(more_ms));
+        // Nobody pays for more than two windows.
+        let taken_ms = taken_ms
+            .saturating_add(more_ms)
+            .min(self.period_ms.saturating_mul(2));
+        self.free_at = Some(now.plus(taken_ms));
         self.free_at_fraction = fraction;
     }
 
@@ -265,7 +269,10 @@ impl Window {
 
     /// How much of the time to come is taken.
     fn taken(&self, now: Instant) -> (u32, u16) {
-        let taken_ms = self.free_at.since(now);
+        let Some(free_at) = self.free_at else {
+            return (0, 0);
+        };
+        let taken_ms = free_at.since(now);
         // What cannot lie in the future lies in the past.
         if taken_ms <= self.period_ms.saturating_mul(2) {
             (taken_ms, self.free_at_fraction)

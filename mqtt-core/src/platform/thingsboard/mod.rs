@@ -11,6 +11,7 @@ mod requests;
 mod rpc;
 mod telemetry;
 mod topics;
+pub mod update;
 mod uplink;
 
 pub use attributes::{

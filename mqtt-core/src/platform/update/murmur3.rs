@@ -24,13 +24,13 @@ impl<const N: usize> Blocks<N> {
             if let Some(place) = self.part.get_mut(self.filled) {
                 *place = *byte;
             }
+            self.len = self.len.wrapping_add(1);
             self.filled = self.filled.wrapping_add(1);
             if self.filled == N {
                 mix(&self.part);
                 self.filled = 0;
             }
         }
-        self.len = self.len.wrapping_add(bytes.len() as u32);
     }
 
     /// What did not make a block, with zeros behind it.

@@ -58,6 +58,7 @@ ACTIONS = {
     ),
     "state_struct_time": lambda data, seconds: device.send_state(data, time.localtime(seconds)),
     "close": lambda: device.close(),
+    "nothing": lambda: None,
 }
 
 

@@ -40,10 +40,14 @@ def open_client(kind, user_name, password=None, client_id="", chunk_size=0):
         client.gw_subscribe_to_all_attributes(
             lambda content: delivered("gateway_attributes", content)
         )
-    return {
-        "messages": str(client._messages_rate_limit.__dict__["rateLimits"]),
-        "max_payload_size": client.max_payload_size,
-    }
+        limit = client._devices_connected_through_gateway_messages_rate_limit
+        return {"burst": burst(client._messages_rate_limit), "device_burst": burst(limit)}
+    return {"burst": burst(client._messages_rate_limit)}
+
+
+def burst(limit):
+    """How many messages may be sent at once."""
+    return min(bucket.capacity for bucket in limit._rate_buckets.values())
 
 
 def wait_until(condition):

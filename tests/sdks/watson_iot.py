@@ -25,6 +25,7 @@ def identity(organization, type_id, device_id):
 def connect(new_client):
     global client
     client = new_client
+    client._deviceMgmtRequestsPendingLock = threading.RLock()
     client.address, client.port = HOST, PORT
     client.connect()
     client.subscriptionsAcknowledged.wait(1)
@@ -48,15 +49,26 @@ def connect_managed(organization, type_id, device_id, token):
         "firmware", {"action": action, "version": firmware.version, "uri": firmware.url}
     )
     device.dmeActionCallback = on_custom_action
+    connect_to_be_managed(device)
+
+
+def connect_to_be_managed(device):
+    # It asks once for each subscription.
+    asked = threading.Semaphore(0)
+    manage = device.manage
+    device.manage = lambda **arguments: (manage(**arguments), asked.release())[0]
     connect(device)
+    for _ in device._subscriptions:
+        asked.acquire(timeout=5)
     device.readyForDeviceMgmt.wait(5)
 
 
 def on_device_action(request_id, action):
     delivered("device_action", action)
     # Not in the callback's thread, where the SDK could not publish.
-    thread = threading.Thread(target=client.respondDeviceAction, args=(request_id, 202, ""))
-    thread.start()
+    threading.Thread(
+        target=client.respondDeviceAction, args=(request_id, 202, ""), name="respondDeviceAction"
+    ).start()
 
 
 def on_custom_action(topic, data, request_id):
@@ -80,7 +92,7 @@ def connect_managed_gateway(organization, type_id, device_id, token):
     gateway = wiotp.sdk.gateway.ManagedGatewayClient(
         config(identity(organization, type_id, device_id), {"token": token})
     )
-    connect(gateway)
+    connect_to_be_managed(gateway)
 
 
 def connect_application(application_id, key, token, options=None):
@@ -137,7 +149,9 @@ def raw(text):
 
 def request(call):
     """Begins a request and waits for the response."""
-    event = call()
+    # The SDK notes a request after it was published: a response that is quicker would be dropped.
+    with client._deviceMgmtRequestsPendingLock:
+        event = call()
     return event.wait(5) if event is not None else None
 
 

@@ -66,29 +66,14 @@ impl Recorder {
     /// Takes the next connection and accepts it.
     #[must_use]
     pub fn accept(peer: &Peer) -> Self {
-        Self::accept_as(peer, &[0x20, 2, 0, 0], &[0x20, 3, 0, 0, 0])
-    }
-
-    /// Takes the next connection and answers with a CONNACK of that code.
-    #[must_use]
-    pub fn refuse(peer: &Peer, code: u8) -> Self {
-        Self::accept_as(peer, &[0x20, 2, 0, code], &[0x20, 3, 0, code, 0])
-    }
-
-    fn accept_as(peer: &Peer, connack: &[u8], connack_v5: &[u8]) -> Self {
         // An interpreter has to start first.
         let mut link = peer.accept_within(LIMIT * 4).expect("the device connects");
         let frame = link.expects_connect();
         let Packet::Connect(connect) = frame.packet() else {
             unreachable!("CONNECT was expected")
         };
-        let version = link.version();
-        let record = connect_record(&connect, version);
-        link.sends_bytes(if version == Version::V5 {
-            connack_v5
-        } else {
-            connack
-        });
+        let record = connect_record(&connect, link.version());
+        link.sends_connack(false);
         Self {
             link,
             records: vec![record],
@@ -124,10 +109,11 @@ impl Recorder {
         self.take_records()
     }
 
-    /// Serves the device until it has acknowledged all messages and sent `count` packets that are not acknowledgements.
-    pub fn until_answered(&mut self, count: usize) {
-        if !self.is_answered(count) {
-            self.serves_until("answer", |recorder, _| recorder.is_answered(count));
+    /// Serves the device until it has acknowledged all messages, and what it has sent since it was last asked for is
+    /// enough.
+    pub fn until(&mut self, is_enough: impl Fn(&[Value]) -> bool) {
+        if !self.is_done(&is_enough) {
+            self.serves_until("more", |recorder, _| recorder.is_done(&is_enough));
         }
     }
 
@@ -144,8 +130,8 @@ impl Recorder {
         std::mem::take(&mut self.records)
     }
 
-    fn is_answered(&self, count: usize) -> bool {
-        self.in_flight.is_empty() && self.records.len() >= count
+    fn is_done(&self, is_enough: impl Fn(&[Value]) -> bool) -> bool {
+        self.in_flight.is_empty() && is_enough(&self.records)
     }
 
     fn serves_until(&mut self, what: &str, is_it: impl Fn(&Self, &Packet<'_>) -> bool) {

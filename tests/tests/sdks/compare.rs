@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 pub(crate) struct Difference {
     /// The action; a `*` at the end stands for anything.
     pub(crate) action: &'static str,
-    /// Where in what was recorded, as a JSON pointer; a `*` at the end stands for anything.
+    /// Where in what was recorded, as a JSON pointer; `*` stands for any step, at the end for any number of them.
     pub(crate) at: &'static str,
     /// The JSON text of the SDK's side; `ABSENT` if there is nothing.
     pub(crate) sdk: &'static str,
@@ -63,7 +63,12 @@ impl Comparison {
             .zip(&self.met)
             .filter(|(_, met)| !**met);
         let unmet: Vec<_> = unmet
-            .map(|(expected, _)| format!("not met: {} at {}", expected.action, expected.at))
+            .map(|(expected, _)| {
+                let Difference {
+                    action, at, reason, ..
+                } = expected;
+                format!("not met: {action} at {at} ({reason})")
+            })
             .collect();
         let problems = [self.unexpected, unmet].concat();
         assert!(problems.is_empty(), "\n{}", problems.join("\n"));
@@ -75,7 +80,7 @@ impl Comparison {
         for (at, sdk, ours) in found {
             let is_expected = |expected: &Difference| {
                 matches(expected.action, action)
-                    && matches(expected.at, &at)
+                    && matches_place(expected.at, &at)
                     && is_value(expected.sdk, sdk.as_ref())
                     && is_value(expected.ours, ours.as_ref())
             };
@@ -99,12 +104,27 @@ fn matches(pattern: &str, text: &str) -> bool {
     }
 }
 
+fn matches_place(pattern: &str, place: &str) -> bool {
+    let (mut steps, mut pattern) = (place.split('/'), pattern.split('/').peekable());
+    while let Some(expected) = pattern.next() {
+        match steps.next() {
+            Some(_) if expected == "*" && pattern.peek().is_none() => return true,
+            Some(step) if expected == "*" || expected == step => {}
+            _ => return false,
+        }
+    }
+    steps.next().is_none()
+}
+
 fn is_value(expected: &str, value: Option<&Value>) -> bool {
     match (expected, value) {
         (ANY, _) | (ABSENT, None) => true,
-        (_, None) => false,
+        (ABSENT, Some(_)) | (_, None) => false,
         (_, Some(value)) => {
-            serde_json::from_str(expected).is_ok_and(|expected: Value| expected == *value)
+            let expected: Value = serde_json::from_str(expected).expect("JSON in the table");
+            let mut found = Vec::new();
+            differences(String::new(), Some(&expected), Some(value), &mut found);
+            found.is_empty()
         }
     }
 }

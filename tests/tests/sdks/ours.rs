@@ -1,9 +1,10 @@
 //! Our side: the session of `mqtt-core` on a TCP connection to the recorder.
 
+use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
 
-use mqtt_core::codec::{Publish, ReasonCode};
+use mqtt_core::codec::{Properties, Publish, ReasonCode, Subscription};
 use mqtt_core::platform::ApplicationMessage;
 use mqtt_core::session::{Event, Options, Slot};
 use mqtt_core::{Instant, Message, Publication, ReceiveBuffer, Session};
@@ -21,8 +22,10 @@ const BUFFER: usize = 64 * 1024;
 pub(crate) struct Ours {
     pub(crate) recorder: Recorder,
     stream: TcpStream,
-    session: Session<Vec<u8>, Vec<Slot>>,
+    session: OurSession,
     receive: ReceiveBuffer<Vec<u8>>,
+    /// Messages that came while something else was waited for.
+    received: VecDeque<Received>,
 }
 
 /// A message as it was received.
@@ -59,12 +62,17 @@ impl Ours {
             stream,
             session,
             receive,
+            received: VecDeque::new(),
         };
-        while !ours.session.is_connected() {
-            ours.reads();
-        }
-        let records = ours.sends(&[]);
+        let records = ours.connected();
         (ours, records)
+    }
+
+    /// Loses the connection, and makes another; what was sent for that.
+    pub(crate) fn reconnects(&mut self, options: &Options<'_>) -> Vec<Value> {
+        self.session.link_lost(true);
+        (self.recorder, self.stream) = link(&mut self.session, &mut self.receive, options);
+        self.connected()
     }
 
     /// Publishes; what was sent.
@@ -72,24 +80,38 @@ impl Ours {
         for publication in publications {
             self.publishes(*publication);
         }
-        self.publishes(&Message::new(BARRIER, b""));
-        let records = self.recorder.until_barrier();
+        let records = self.barrier();
         while !self.session.is_idle() {
-            self.reads();
+            let received = self.reads();
+            self.received.extend(received);
+            // The recorder takes what was answered.
+            self.barrier();
         }
         records
+    }
+
+    /// Subscribes; what was sent.
+    pub(crate) fn subscribes(&mut self, subscriptions: &[Subscription<'_>]) -> Vec<Value> {
+        let subscribed = self
+            .session
+            .subscribe(subscriptions, Properties::NONE, false);
+        subscribed.expect("filters that fit");
+        self.sends(&[])
     }
 
     /// Receives a message of the server.
     pub(crate) fn receives(&mut self, downlink: &Downlink) -> Received {
         self.recorder.sends(downlink);
         let received = self.next_message();
-        self.recorder.until_answered(0);
+        self.recorder.until(|_| true);
         received
     }
 
     /// Reads until there is a message.
     pub(crate) fn next_message(&mut self) -> Received {
+        if let Some(received) = self.received.pop_front() {
+            return received;
+        }
         loop {
             if let Some(received) = self.reads() {
                 return received;
@@ -103,6 +125,18 @@ impl Ours {
         transmit(&mut self.session, &self.stream);
         drop(self.stream);
         self.recorder.until_closed()
+    }
+
+    fn connected(&mut self) -> Vec<Value> {
+        while !self.session.is_connected() {
+            self.reads();
+        }
+        self.sends(&[])
+    }
+
+    fn barrier(&mut self) -> Vec<Value> {
+        self.publishes(&Message::new(BARRIER, b""));
+        self.recorder.until_barrier()
     }
 
     fn publishes(&mut self, publication: &dyn Publication) {
@@ -135,6 +169,22 @@ impl Ours {
     }
 }
 
+type OurSession = Session<Vec<u8>, Vec<Slot>>;
+
+fn link(
+    session: &mut OurSession,
+    receive: &mut ReceiveBuffer<Vec<u8>>,
+    options: &Options<'_>,
+) -> (Recorder, TcpStream) {
+    let peer = Peer::new();
+    receive.reset(options);
+    session.connect(options, NOW).expect("options that fit");
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, peer.port())).expect("a connection");
+    stream.set_read_timeout(Some(LIMIT)).expect("an option");
+    transmit(session, &stream);
+    (Recorder::accept(&peer), stream)
+}
+
 fn owned(publish: &Publish<'_>) -> Received {
     Received {
         topic: publish.topic.as_str().to_owned(),
@@ -142,7 +192,7 @@ fn owned(publish: &Publish<'_>) -> Received {
     }
 }
 
-fn transmit(session: &mut Session<Vec<u8>, Vec<Slot>>, mut stream: &TcpStream) {
+fn transmit(session: &mut OurSession, mut stream: &TcpStream) {
     let mut out = vec![0; BUFFER];
     loop {
         let len = session.transmit(&mut out, NOW);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use mqtt_core::codec::Publish;
 use mqtt_tests::peer::{LIMIT, Peer};
@@ -95,7 +96,7 @@ impl Sdk {
     /// Receives a message of the server; what the SDK makes of it.
     pub(crate) fn receives(&mut self, downlink: &Downlink) -> Value {
         self.recorder().sends(downlink);
-        self.recorder().until_answered(0);
+        self.recorder().until(|_| true);
         self.next_delivered()
     }
 
@@ -110,19 +111,18 @@ impl Sdk {
         self.recorder.insert(recorder)
     }
 
-    /// Refuses its next connection.
-    pub(crate) fn is_refused(&mut self, code: u8) -> Vec<Value> {
-        Recorder::refuse(&self.peer, code).until_closed()
-    }
-
     /// The recorder of its connection.
     pub(crate) fn recorder(&mut self) -> &mut Recorder {
         self.recorder.as_mut().expect("a connection")
     }
 
-    /// Closes its connection.
-    pub(crate) fn loses_link(&mut self) {
+    /// Loses its connection, and makes another; what was sent for that.
+    pub(crate) fn reconnects(&mut self) -> Vec<Value> {
         self.recorder = None;
+        self.accepts();
+        let reconnected = self.next_delivered();
+        assert_eq!(reconnected[0], "reconnect");
+        self.sends(json!(["nothing"]))
     }
 
     /// Waits for the end of the action; what it returned.
@@ -142,6 +142,11 @@ impl Sdk {
         let line = line.unwrap_or_else(|| self.next_line());
         assert!(line.get("delivered").is_some(), "{line} without a callback");
         json!([line["delivered"], line["value"]])
+    }
+
+    /// Whether it neither sends nor says anything for a while.
+    pub(crate) fn is_silent(&mut self) -> bool {
+        self.lines.recv_timeout(Duration::from_millis(300)).is_err()
     }
 
     /// Whether no callback was called.

@@ -10,6 +10,9 @@ import threading
 
 BARRIER = "recorder/barrier"
 
+# Seconds to wait for what must come.
+PATIENCE = 20
+
 _printing = threading.Lock()
 
 

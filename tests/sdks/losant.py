@@ -6,7 +6,7 @@ import time
 
 from paho.mqtt import client as mqtt
 
-from actions import address, delivered, perform
+from actions import PATIENCE, address, delivered, perform
 
 HOST, PORT = address()
 
@@ -28,7 +28,7 @@ def open_device(device_id, key, secret):
     device.add_event_observer("close", lambda _: delivered("close"))
     device.add_event_observer("command", lambda _, command: delivered("command", plain(command)))
     threading.Thread(target=loop, daemon=True).start()
-    if not connected.wait(5):
+    if not connected.wait(PATIENCE):
         raise TimeoutError
 
 

@@ -7,7 +7,7 @@ import tb_device_mqtt
 from tb_device_mqtt import TBDeviceMqttClient
 from tb_gateway_mqtt import TBGatewayMqttClient
 
-from actions import address, delivered, perform
+from actions import PATIENCE, address, delivered, perform
 
 HOST, PORT = address()
 
@@ -51,7 +51,7 @@ def burst(limit):
 
 
 def wait_until(condition):
-    end = time.monotonic() + 5
+    end = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > end:
             raise TimeoutError

@@ -6,7 +6,7 @@ import wiotp.sdk.application
 import wiotp.sdk.device
 import wiotp.sdk.gateway
 
-from actions import address, delivered, perform
+from actions import PATIENCE, address, delivered, perform
 
 HOST, PORT = address()
 
@@ -28,7 +28,9 @@ def connect(new_client):
     client._deviceMgmtRequestsPendingLock = threading.RLock()
     client.address, client.port = HOST, PORT
     client.connect()
-    client.subscriptionsAcknowledged.wait(1)
+    # Some subscribe to nothing by themselves.
+    if client._subscriptions:
+        client.subscriptionsAcknowledged.wait(PATIENCE)
 
 
 def connect_device(organization, type_id, device_id, token, options=None):
@@ -59,8 +61,8 @@ def connect_to_be_managed(device):
     device.manage = lambda **arguments: (manage(**arguments), asked.release())[0]
     connect(device)
     for _ in device._subscriptions:
-        asked.acquire(timeout=5)
-    device.readyForDeviceMgmt.wait(5)
+        asked.acquire(timeout=PATIENCE)
+    device.readyForDeviceMgmt.wait(PATIENCE)
 
 
 def on_device_action(request_id, action):
@@ -152,7 +154,7 @@ def request(call):
     # The SDK notes a request after it was published: a response that is quicker would be dropped.
     with client._deviceMgmtRequestsPendingLock:
         event = call()
-    return event.wait(5) if event is not None else None
+    return event.wait(PATIENCE) if event is not None else None
 
 
 def settle():

@@ -17,6 +17,9 @@ use crate::peer::{LIMIT, Link, Next, Peer};
 /// A PUBLISH to this topic is not recorded: it says that everything before it has been sent.
 pub const BARRIER: &str = "recorder/barrier";
 
+/// How long the device may take: it may have an interpreter to start, beside others that do so too.
+pub const PATIENCE: Duration = Duration::from_secs(4 * LIMIT.as_secs());
+
 /// A message for the device.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Downlink {
@@ -66,8 +69,7 @@ impl Recorder {
     /// Takes the next connection and accepts it.
     #[must_use]
     pub fn accept(peer: &Peer) -> Self {
-        // An interpreter has to start first.
-        let mut link = peer.accept_within(LIMIT * 4).expect("the device connects");
+        let mut link = peer.accept_within(PATIENCE).expect("the device connects");
         let frame = link.expects_connect();
         let Packet::Connect(connect) = frame.packet() else {
             unreachable!("CONNECT was expected")
@@ -135,12 +137,12 @@ impl Recorder {
     }
 
     fn serves_until(&mut self, what: &str, is_it: impl Fn(&Self, &Packet<'_>) -> bool) {
-        let deadline = Instant::now() + LIMIT;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let Next::Frame(frame) = self.link.next_within(left.max(Duration::from_millis(1)))
             else {
-                panic!("{what} expected; recorded: {:#?}", self.records);
+                panic!("{what} expected; recorded: {}", lines(&self.records));
             };
             let packet = frame.packet();
             self.takes(&packet);
@@ -250,6 +252,10 @@ impl std::fmt::Debug for Recorder {
     }
 }
 
+fn lines(records: &[Value]) -> String {
+    records.iter().map(|record| format!("\n{record}")).collect()
+}
+
 fn connect_record(connect: &Connect<'_>, version: Version) -> Value {
     json!({
         "packet": "CONNECT",
@@ -291,5 +297,113 @@ pub fn content(bytes: &[u8]) -> Value {
     match std::str::from_utf8(bytes) {
         Ok(text) => json!({ "text": text }),
         Err(_) => json!({ "hex": hex::encode(bytes) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{Ipv4Addr, TcpStream};
+
+    use super::*;
+
+    const CONNECT: &[u8] = b"\x10\x0d\0\x04MQTT\x04\x02\0\x0f\0\x01d";
+    const CONNACK: &[u8] = &[0x20, 2, 0, 0];
+    const BARRIER_PACKET: &[u8] = b"\x30\x12\0\x10recorder/barrier";
+
+    fn connected() -> (TcpStream, Recorder) {
+        let peer = Peer::new();
+        let mut device = TcpStream::connect((Ipv4Addr::LOCALHOST, peer.port())).expect("a link");
+        device.write_all(CONNECT).expect("sent");
+        let recorder = Recorder::accept(&peer);
+        expects(&mut device, CONNACK);
+        (device, recorder)
+    }
+
+    fn expects(device: &mut TcpStream, expected: &[u8]) {
+        let mut bytes = vec![0; expected.len()];
+        device.read_exact(&mut bytes).expect("an answer");
+        assert_eq!(bytes, expected);
+    }
+
+    fn publish(qos: u8, payload: &Value) -> Value {
+        json!({"packet": "PUBLISH", "topic": "t", "qos": qos, "retain": false, "payload": payload})
+    }
+
+    #[test]
+    fn what_came_before_the_barrier_is_recorded() {
+        let (mut device, mut recorder) = connected();
+        let packets = [b"\x30\x06\0\x01t{}\n", BARRIER_PACKET, b"\xe0\0"].concat();
+        device.write_all(&packets).expect("sent");
+        let connect = json!({
+            "packet": "CONNECT", "version": "3.1.1", "client_id": "d", "user_name": null,
+            "password": null, "clean_session": true, "keep_alive_s": 15, "will": null,
+        });
+        let expected = [connect, publish(0, &json!({"json": {}}))];
+        assert_eq!(recorder.until_barrier(), expected);
+        drop(device);
+        assert_eq!(recorder.until_closed(), [json!({"packet": "DISCONNECT"})]);
+    }
+
+    #[test]
+    fn a_message_at_qos_2_is_recorded_once() {
+        let (mut device, mut recorder) = connected();
+        recorder.take_records();
+        let message = b"\x34\x06\0\x01t\0\x07a";
+        let again = b"\x3c\x06\0\x01t\0\x07a";
+        let packets = [message, again, &b"\x62\x02\0\x07"[..], BARRIER_PACKET].concat();
+        device.write_all(&packets).expect("sent");
+        assert_eq!(
+            recorder.until_barrier(),
+            [publish(2, &json!({"text": "a"}))]
+        );
+        expects(&mut device, b"\x50\x02\0\x07\x50\x02\0\x07\x70\x02\0\x07");
+    }
+
+    #[test]
+    fn a_script_answers_and_the_device_acknowledges() {
+        let (mut device, mut recorder) = connected();
+        recorder.take_records();
+        recorder.answers(|publish| {
+            let answer = Downlink::new("a", publish.payload);
+            vec![answer.clone(), answer.qos(QoS::ExactlyOnce)]
+        });
+        let message = [b"\x30\x04\0\x01t\xff", &BARRIER_PACKET[..]].concat();
+        device.write_all(&message).expect("sent");
+        assert_eq!(
+            recorder.until_barrier(),
+            [publish(0, &json!({"hex": "ff"}))]
+        );
+        expects(
+            &mut device,
+            b"\x32\x06\0\x01a\0\x01\xff\x34\x06\0\x01a\0\x02\xff",
+        );
+        device
+            .write_all(b"\x40\x02\0\x01\x50\x02\0\x02\x70\x02\0\x02")
+            .expect("sent");
+        recorder.until(<[Value]>::is_empty);
+        expects(&mut device, b"\x62\x02\0\x02");
+    }
+
+    #[test]
+    fn subscriptions_are_granted() {
+        let (mut device, mut recorder) = connected();
+        recorder.take_records();
+        let subscribe = b"\x82\x0a\0\x01\0\x01a\x01\0\x01+\x02";
+        let unsubscribe = b"\xa2\x05\0\x02\0\x01a";
+        let packets = [&subscribe[..], unsubscribe, b"\xc0\0", BARRIER_PACKET].concat();
+        device.write_all(&packets).expect("sent");
+        let subscribed = json!({"packet": "SUBSCRIBE", "filters": {"a": 1, "+": 2}});
+        let unsubscribed = json!({"packet": "UNSUBSCRIBE", "filters": ["a"]});
+        assert_eq!(recorder.until_barrier(), [subscribed, unsubscribed]);
+        expects(&mut device, b"\x90\x04\0\x01\x01\x02\xb0\x02\0\x02\xd0\0");
+    }
+
+    #[test]
+    #[should_panic(expected = "7 was not to be acknowledged")]
+    fn an_acknowledgement_of_nothing_is_refused() {
+        let (mut device, mut recorder) = connected();
+        device.write_all(b"\x40\x02\0\x07").expect("sent");
+        recorder.until_barrier();
     }
 }

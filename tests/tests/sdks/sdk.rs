@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use mqtt_core::codec::Publish;
-use mqtt_tests::peer::{LIMIT, Peer};
-use mqtt_tests::recorder::{Downlink, Recorder};
+use mqtt_tests::peer::Peer;
+use mqtt_tests::recorder::{Downlink, PATIENCE, Recorder};
 use serde_json::{Value, json};
 
 /// An SDK, and the recorder of its connection.
@@ -156,7 +156,7 @@ impl Sdk {
 
     fn next_line(&self) -> Value {
         self.lines
-            .recv_timeout(LIMIT)
+            .recv_timeout(PATIENCE)
             .expect("the interpreter says something")
     }
 }

@@ -3,7 +3,7 @@
 use mqtt_core::codec::Publish;
 use mqtt_core::platform::thingsboard::Credentials;
 use mqtt_core::platform::thingsboard::update::{
-    Action, Chunk, Package, Update, UpdateOptions, UpdatePhase,
+    Action, Chunk, Package, Update, UpdateError, UpdateOptions, UpdatePhase,
 };
 use mqtt_core::platform::update::{Algorithm, AnyChecksum, Checksum as _};
 use mqtt_tests::hex;
@@ -127,41 +127,61 @@ fn a_checksum_with_zeros_is_taken_where_the_sdk_refuses_it() {
 #[test]
 fn an_update_goes_as_with_the_sdk() {
     let mut comparison = Comparison::new(DIFFERENCES);
-    let sdk_steps = sdk_update();
-    let our_steps = our_update();
+    let checksum = checksum(&image(), Algorithm::Sha256);
+    let (mut sdk, sdk_steps) = sdk_update(&checksum, "UPDATED");
+    let delivered = json!(["firmware", {"version": VERSION, "image": hex::encode(&image())}]);
+    assert_eq!(sdk.next_delivered(), delivered);
+    let our_steps = our_update(&checksum, UpdatePhase::Installed);
     comparison.understood("update", &sdk_steps.into(), &our_steps.into());
     comparison.finish();
 }
 
-fn sdk_update() -> Vec<Value> {
-    let mut sdk = Sdk::start("thingsboard");
-    let action = json!(["connect", "device", TOKEN, null, "", CHUNK]);
-    sdk.connects(action, |publish| {
-        [answer_limits(publish, LIMITS), answer_update(publish)].concat()
-    });
-    let mut records = sdk.sends(json!(["get_firmware_update"]));
-    sdk.recorder().until(|records| {
-        let last = steps(records).pop();
-        last.is_some_and(|last| last["report"]["state"] == "UPDATED")
-    });
-    records.extend(sdk.recorder().take_records());
-    let delivered = json!(["firmware", {"version": VERSION, "image": hex::encode(&image())}]);
-    assert_eq!(sdk.next_delivered(), delivered);
-    steps(&records)
+/// After that the SDK begins anew, again and again; we wait for another package.
+#[test]
+fn a_wrong_checksum_ends_an_update_as_with_the_sdk() {
+    let mut comparison = Comparison::new(DIFFERENCES);
+    let checksum = checksum(b"another image", Algorithm::Sha256);
+    let (_, sdk_steps) = sdk_update(&checksum, "FAILED");
+    let our_steps = our_update(&checksum, UpdatePhase::Failed(UpdateError::Checksum));
+    comparison.understood("update", &sdk_steps.into(), &our_steps.into());
+    comparison.finish();
 }
 
-fn our_update() -> Vec<Value> {
+fn sdk_update(checksum: &str, end: &str) -> (Sdk, Vec<Value>) {
+    let mut sdk = Sdk::start("thingsboard");
+    let action = json!(["connect", "device", TOKEN, null, "", CHUNK]);
+    let mut offer = Some(offer(checksum));
+    sdk.connects(action, move |publish| {
+        [
+            answer_limits(publish, LIMITS),
+            answer_update(publish, &mut offer),
+        ]
+        .concat()
+    });
+    let mut records = sdk.sends(json!(["get_firmware_update"]));
+    let is_end = |record: &Value| step(record)["report"]["state"] == end;
+    if !records.iter().any(is_end) {
+        sdk.recorder().until(|records| records.iter().any(is_end));
+        records.extend(sdk.recorder().take_records());
+    }
+    let end = records.iter().position(is_end).expect("it is there");
+    (sdk, steps(&records[..=end]))
+}
+
+fn our_update(checksum: &str, end: UpdatePhase) -> Vec<Value> {
     let credentials = Credentials::access_token(TOKEN).expect("a token");
     let subscriptions = [DEVICE.chunks(Package::Firmware), DEVICE.chunk_refusals()];
     let options = options(&credentials).subscriptions(&subscriptions);
     let (mut ours, mut records) = Ours::connect(&options);
-    ours.recorder.answers(answer_update);
+    let mut offer = Some(offer(checksum));
+    ours.recorder
+        .answers(move |publish| answer_update(publish, &mut offer));
     let mut options = UpdateOptions::new(Package::Firmware, "Initial", "v0");
     options.chunk_len = CHUNK;
     let mut update = Update::<AnyChecksum>::new(DEVICE, options, 2048, 1, &[]);
     let mut store = vec![0; 2048];
     update.connected();
-    while update.phase() != UpdatePhase::Installed {
+    while update.phase() != end {
         let action = update.next(NOW);
         match &action {
             Action::Publish(message) => records.extend(ours.sends(&[message])),
@@ -199,17 +219,16 @@ fn receives(update: &mut Update<'_>, received: &Received, store: &mut [u8]) {
     update.end_chunk();
 }
 
-/// What the server says to what an update asks.
-fn answer_update(publish: &Publish<'_>) -> Vec<Downlink> {
+/// What the server says to what an update asks. It makes the offer once.
+fn answer_update(publish: &Publish<'_>, offer: &mut Option<Value>) -> Vec<Downlink> {
     let topic = publish.topic.as_str();
     let answer = |topic: String, payload: Vec<u8>| vec![Downlink::new(topic, payload)];
     if let Some(id) = topic.strip_prefix("v1/devices/me/attributes/request/") {
         let topic = format!("v1/devices/me/attributes/response/{id}");
-        let shared = json!({
-            "fw_title": TITLE, "fw_version": VERSION, "fw_size": image().len(),
-            "fw_checksum_algorithm": "SHA256", "fw_checksum": checksum(&image(), Algorithm::Sha256),
-        });
-        return answer(topic, json!({"shared": shared}).to_string().into());
+        let answers = offer
+            .take()
+            .map(|offer| json!({"shared": offer}).to_string());
+        return answers.map_or(Vec::new(), |payload| answer(topic, payload.into()));
     }
     let Some(rest) = topic.strip_prefix("v2/fw/request/") else {
         return Vec::new();
@@ -219,6 +238,13 @@ fn answer_update(publish: &Publish<'_>) -> Vec<Downlink> {
     let chunks = image();
     let chunk = chunks.chunks(CHUNK as usize).nth(index).expect("a chunk");
     answer(format!("v2/fw/response/{rest}"), chunk.to_vec())
+}
+
+fn offer(checksum: &str) -> Value {
+    json!({
+        "fw_title": TITLE, "fw_version": VERSION, "fw_size": image().len(),
+        "fw_checksum_algorithm": "SHA256", "fw_checksum": checksum,
+    })
 }
 
 /// An image of three chunks.

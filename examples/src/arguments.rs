@@ -1,9 +1,12 @@
 //! The arguments that most programs share.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use mqtt_std::{Options, OptionsError, QoS, Version};
+
+use crate::monitor::commands;
 
 /// Which broker, and how to speak to it.
 #[derive(Debug, Clone, Args)]
@@ -80,6 +83,18 @@ pub fn parse_version(text: &str) -> Result<Version, String> {
 #[must_use]
 pub fn version_name(version: Version) -> &'static str {
     if version.is_v5() { "5" } else { "3.1.1" }
+}
+
+/// Reads the seconds between two reports.
+///
+/// # Errors
+///
+/// A text for the user when they are no number, or not in [`commands::INTERVAL_S`].
+pub fn parse_interval(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "expected a number of seconds".to_owned())?;
+    commands::interval(seconds).map_err(|error| error.to_string())
 }
 
 /// Reads `0`, `1` or `2`.

@@ -1,6 +1,9 @@
-//! What the example programs share: arguments that say which broker, an embedded broker, the link, and how to end.
+//! What the example programs share: arguments that say which broker, an embedded broker, the link, the readings of this
+//! machine, the screen, and how to end.
 
 pub mod arguments;
 pub mod broker;
 pub mod ending;
 pub mod link;
+pub mod monitor;
+pub mod terminal;

@@ -124,6 +124,7 @@ mod bytes;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod codec;
+mod json;
 pub mod platform;
 mod publication;
 mod receive;
@@ -131,7 +132,8 @@ pub mod session;
 mod time;
 
 pub use codec::{QoS, Version};
-pub use publication::{Json, Message, Publication, WrittenBy, write_json};
+pub use json::write_json;
+pub use publication::{Json, Message, Publication, WrittenBy};
 pub use receive::{ReceiveBuffer, Received};
 pub use session::Session;
 pub use time::Instant;

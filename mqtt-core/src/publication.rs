@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::codec::{EncodeError, Properties, QoS, Writer};
+use crate::{
+    codec::{EncodeError, Properties, QoS, Writer},
+    json::write_json,
+};
 
 /// Anything that can be published.
 ///
@@ -250,20 +253,4 @@ impl<T: Serialize> Publication for Json<'_, T> {
     fn properties(&self) -> Properties<'_> {
         self.0.properties
     }
-}
-
-/// Writes `value` as JSON.
-///
-/// # Errors
-///
-/// [`EncodeError::NoRoom`] if it does not fit, [`EncodeError::InvalidValue`] if it cannot be written as JSON.
-pub fn write_json<T: Serialize + ?Sized>(
-    writer: &mut Writer<'_>,
-    value: &T,
-) -> Result<(), EncodeError> {
-    let len = serde_json_core::to_slice(value, writer.spare()).map_err(|error| match error {
-        serde_json_core::ser::Error::BufferFull => EncodeError::NoRoom,
-        _ => EncodeError::InvalidValue,
-    })?;
-    writer.advance(len)
 }

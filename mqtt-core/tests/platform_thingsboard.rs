@@ -399,14 +399,17 @@ fn check_packet(vector: &Value) {
 
 fn check_attributes(name: &str, topic: TopicName<'_>, payload: &[u8]) {
     if name == "attr-response-empty" {
-        let response = DEVICE.attribute_response(topic, payload).unwrap().unwrap();
+        let response = DEVICE
+            .attribute_response((topic, payload))
+            .unwrap()
+            .unwrap();
         assert_eq!(
             (response.id, response.client, response.shared),
             (2, None, None)
         );
         return;
     }
-    let update = DEVICE.attribute_update(topic, payload).unwrap().unwrap();
+    let update = DEVICE.attribute_update((topic, payload)).unwrap().unwrap();
     let deleted: Vec<_> = match update {
         AttributeUpdate::Deleted(keys) => keys.iter().map(|key| key.as_str().unwrap()).collect(),
         AttributeUpdate::Changed(changed) => {
@@ -447,14 +450,16 @@ fn check_attributes(name: &str, topic: TopicName<'_>, payload: &[u8]) {
 fn check_gateway(name: &str, topic: TopicName<'_>, payload: &[u8]) {
     let device = match name {
         "gw-attr-update" => {
-            let update = gateway::attribute_update(topic, payload).unwrap().unwrap();
+            let update = gateway::attribute_update((topic, payload))
+                .unwrap()
+                .unwrap();
             assert!(
                 matches!(update.content, AttributeUpdate::Changed(data) if data.as_str() == "{\"x\":1}")
             );
             update.device
         }
         "gw-attr-response-single" | "gw-attr-response-multi" => {
-            let response = gateway::attribute_response(topic, payload)
+            let response = gateway::attribute_response((topic, payload))
                 .unwrap()
                 .unwrap();
             assert_eq!(response.content.id, 1);
@@ -466,7 +471,7 @@ fn check_gateway(name: &str, topic: TopicName<'_>, payload: &[u8]) {
             response.device
         }
         "gw-rpc-request" => {
-            let request = gateway::rpc_request(topic, payload).unwrap().unwrap();
+            let request = gateway::rpc_request((topic, payload)).unwrap().unwrap();
             assert_eq!(request.content.id, 5);
             assert!(request.content.method == "toggle");
             assert_eq!(request.content.params.boolean(), Some(true));
@@ -478,7 +483,7 @@ fn check_gateway(name: &str, topic: TopicName<'_>, payload: &[u8]) {
 }
 
 fn check_provisioned(name: &str, topic: TopicName<'_>, payload: &[u8]) {
-    let provisioned = provisioning::response(topic, payload).unwrap().unwrap();
+    let provisioned = provisioning::response((topic, payload)).unwrap().unwrap();
     match (name, provisioned) {
         ("provision-success-token", Provisioned::AccessToken(token)) => {
             assert!(token == "9pGPhcGqFKDEKZfbmkzz");
@@ -504,22 +509,22 @@ fn check_provisioned(name: &str, topic: TopicName<'_>, payload: &[u8]) {
 fn check_calls(name: &str, topic: TopicName<'_>, payload: &[u8]) {
     match name {
         "rpc-request" => {
-            let request = DEVICE.rpc_request(topic, payload).unwrap().unwrap();
+            let request = DEVICE.rpc_request((topic, payload)).unwrap().unwrap();
             assert!(request.id == 0 && request.method == "setGpio");
             assert_eq!(request.params.member("pin").unwrap().integer(), Some(4));
         }
         "rpc-request-short" => {
-            assert_eq!(DEVICE.rpc_request(topic, payload), Ok(None));
-            let request = SHORT.rpc_request(topic, payload).unwrap().unwrap();
+            assert_eq!(DEVICE.rpc_request((topic, payload)), Ok(None));
+            let request = SHORT.rpc_request((topic, payload)).unwrap().unwrap();
             assert!(request.id == 12 && request.method == "reboot");
             assert!(request.params.string().unwrap() == "now");
         }
         "rpc-response-timeout" => {
-            let response = DEVICE.rpc_response(topic, payload).unwrap().unwrap();
+            let response = DEVICE.rpc_response((topic, payload)).unwrap().unwrap();
             assert!(response.id == 2 && response.is_timeout());
         }
         "session-limits-response" => {
-            let response = DEVICE.rpc_response(topic, payload).unwrap().unwrap();
+            let response = DEVICE.rpc_response((topic, payload)).unwrap().unwrap();
             let limits = response.session_limits().unwrap();
             assert_eq!(limits.max_payload_size, Some(65_536));
             assert_eq!(limits.max_inflight_messages, Some(100));
@@ -536,15 +541,15 @@ fn check_calls(name: &str, topic: TopicName<'_>, payload: &[u8]) {
                 id: Some(3),
                 problem,
             };
-            assert_eq!(DEVICE.rpc_request(topic, payload), Err(bad));
+            assert_eq!(DEVICE.rpc_request((topic, payload)), Err(bad));
         }
-        "bad-rpc-id" => assert_eq!(DEVICE.rpc_request(topic, payload), Ok(None)),
+        "bad-rpc-id" => assert_eq!(DEVICE.rpc_request((topic, payload)), Ok(None)),
         "bad-attr-response-truncated" => {
-            let bad = DEVICE.attribute_response(topic, payload).unwrap_err();
+            let bad = DEVICE.attribute_response((topic, payload)).unwrap_err();
             assert!(bad.id == Some(1) && matches!(bad.problem, Problem::Json(_)));
         }
         "bad-fw-size-string" => {
-            let update = DEVICE.attribute_update(topic, payload).unwrap().unwrap();
+            let update = DEVICE.attribute_update((topic, payload)).unwrap().unwrap();
             let AttributeUpdate::Changed(changed) = update else {
                 panic!("{name}")
             };
@@ -558,7 +563,7 @@ fn check_calls(name: &str, topic: TopicName<'_>, payload: &[u8]) {
 /// What the update does with them is tested with it.
 fn check_chunks(name: &str, topic: TopicName<'_>, payload: &[u8]) {
     let chunk = ChunkName::of(topic);
-    let refusal = ChunkRefusal::of(topic, payload);
+    let refusal = ChunkRefusal::of((topic, payload));
     match name {
         "fw-chunk-bad-index" => assert_eq!((chunk, refusal), (None, None)),
         "fw-error-notfound" => assert_eq!(refusal, Some(ChunkRefusal::NotFound)),
@@ -632,15 +637,15 @@ fn short_topics_mean_the_same() {
     assert_eq!(topics(DEVICE)[0], "v1/devices/me/telemetry");
     // A spelling does not take the topics of another for its own.
     assert_eq!(
-        SHORT.rpc_request(topic("v2/r/req/j/7"), b"{\"method\":\"m\"}"),
+        SHORT.rpc_request((topic("v2/r/req/j/7"), &b"{\"method\":\"m\"}"[..])),
         Ok(None)
     );
-    let request = SHORT_JSON.rpc_request(topic("v2/r/req/j/7"), b"{\"method\":\"m\"}");
+    let request = SHORT_JSON.rpc_request((topic("v2/r/req/j/7"), &b"{\"method\":\"m\"}"[..]));
     assert_eq!(request.unwrap().unwrap().id, 7);
     // Updates come on the long topic even if the filter is another.
     assert!(
         SHORT
-            .attribute_update(topic("v1/devices/me/attributes"), b"{}")
+            .attribute_update((topic("v1/devices/me/attributes"), &b"{}"[..]))
             .unwrap()
             .is_some()
     );
@@ -744,10 +749,10 @@ fn a_single_key_of_a_gateway_is_asked_for_by_itself() {
         meaning(&sent(&request).payload),
         json!({"id":9,"device":"A","client":true,"key":"x"})
     );
-    let nothing = gateway::attribute_response(
+    let nothing = gateway::attribute_response((
         topic("v1/gateway/attributes/response"),
-        br#"{"id":9,"device":"A"}"#,
-    );
+        &br#"{"id":9,"device":"A"}"#[..],
+    ));
     assert_eq!(
         nothing.unwrap().unwrap().content.found,
         gateway::Found::Nothing
@@ -757,7 +762,7 @@ fn a_single_key_of_a_gateway_is_asked_for_by_itself() {
 #[test]
 fn notices_about_devices_come_as_calls_to_the_gateway() {
     let notice = |payload: &'static [u8]| {
-        let request = DEVICE.rpc_request(topic("v1/devices/me/rpc/request/1"), payload);
+        let request = DEVICE.rpc_request((topic("v1/devices/me/rpc/request/1"), payload));
         gateway::Notice::of(&request.unwrap().unwrap())
     };
     match notice(br#"{"method":"gateway_device_renamed","params":{"old":"new"}}"#) {
@@ -769,10 +774,10 @@ fn notices_about_devices_come_as_calls_to_the_gateway() {
         other => panic!("{other:?}"),
     }
     assert_eq!(notice(br#"{"method":"other"}"#), None);
-    let disconnected = gateway::disconnected(
+    let disconnected = gateway::disconnected((
         topic("v1/gateway/disconnect"),
-        br#"{"device":"A","reason":142}"#,
-    );
+        &br#"{"device":"A","reason":142}"#[..],
+    ));
     assert_eq!(disconnected.unwrap().unwrap().content, Some(142));
 }
 
@@ -871,7 +876,7 @@ fn a_request_ends_by_its_answer_or_its_time() {
 fn a_call_that_comes_again_is_known() {
     let request = |payload: &'static [u8]| {
         let topic = topic("v1/devices/me/rpc/request/0");
-        DEVICE.rpc_request(topic, payload).unwrap().unwrap()
+        DEVICE.rpc_request((topic, payload)).unwrap().unwrap()
     };
     let mut seen = SeenRequests::<2>::new();
     let first = request(b"{\"method\":\"a\"}");
@@ -1061,29 +1066,29 @@ proptest! {
     fn no_payload_panics_a_reader(name in any_topic(), payload in any_payload()) {
         let topic = topic(&name);
         for device in [DEVICE, SHORT, SHORT_JSON] {
-            if let Ok(Some(AttributeUpdate::Changed(changed))) = device.attribute_update(topic, &payload) {
+            if let Ok(Some(AttributeUpdate::Changed(changed))) = device.attribute_update((topic, &payload[..])) {
                 let _ = Offer::read(Package::Firmware, changed);
             }
-            if let Ok(Some(response)) = device.attribute_response(topic, &payload) {
+            if let Ok(Some(response)) = device.attribute_response((topic, &payload[..])) {
                 let _ = response.shared.map(|shared| Offer::read(Package::Software, shared));
             }
-            if let Ok(Some(request)) = device.rpc_request(topic, &payload) {
+            if let Ok(Some(request)) = device.rpc_request((topic, &payload[..])) {
                 let _ = (gateway::Notice::of(&request), request.method.chars().count());
             }
-            if let Ok(Some(response)) = device.rpc_response(topic, &payload)
+            if let Ok(Some(response)) = device.rpc_response((topic, &payload[..]))
                 && let Ok(limits) = response.session_limits()
                 && let Ok(mut limiter) = RateLimiter::new(&limits.rates)
             {
                 let _ = limiter.try_send(Traffic::Telemetry { data_points: 9 }, Instant::from_millis(7));
             }
         }
-        let _ = gateway::attribute_update(topic, &payload);
-        let _ = gateway::attribute_response(topic, &payload);
-        let _ = gateway::rpc_request(topic, &payload);
-        let _ = gateway::disconnected(topic, &payload);
-        let _ = provisioning::response(topic, &payload);
+        let _ = gateway::attribute_update((topic, &payload[..]));
+        let _ = gateway::attribute_response((topic, &payload[..]));
+        let _ = gateway::rpc_request((topic, &payload[..]));
+        let _ = gateway::disconnected((topic, &payload[..]));
+        let _ = provisioning::response((topic, &payload[..]));
         let _ = ChunkName::of(topic);
-        let _ = ChunkRefusal::of(topic, &payload);
+        let _ = ChunkRefusal::of((topic, &payload[..]));
     }
 
     #[test]

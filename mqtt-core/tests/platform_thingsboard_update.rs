@@ -432,7 +432,7 @@ impl<C: Checksum> World<'_, C> {
     fn receives(&mut self, topic: &str, payload: &[u8], arriving: usize) {
         let topic = TopicName::new(topic).unwrap();
         if self.piece_len >= payload.len() && arriving == payload.len() {
-            now_or_never(self.updater.receive(topic, payload, self.now));
+            now_or_never(self.updater.receive((topic, payload), self.now));
             return;
         }
         let len = u32::try_from(payload.len()).unwrap();
@@ -445,7 +445,7 @@ impl<C: Checksum> World<'_, C> {
             }
             Chunk::Unwanted => {}
             Chunk::NotOurs => {
-                now_or_never(self.updater.receive(topic, payload, self.now));
+                now_or_never(self.updater.receive((topic, payload), self.now));
             }
         }
     }

@@ -9,6 +9,8 @@ extern crate std;
 #[macro_use]
 mod macros;
 mod clock;
+#[cfg(feature = "flash")]
+mod flash;
 mod kind;
 mod storage;
 mod stream;
@@ -43,6 +45,8 @@ pub use self::{
     tcp::{TcpConnector, TcpLink, TcpStream},
 };
 
+#[cfg(feature = "flash")]
+pub use self::flash::{Activate, FlashError, FlashFault, FlashStore, UnsuitableFlash};
 #[cfg(feature = "tls")]
 pub use self::tls::{TlsConnector, TlsOptions};
 #[cfg(feature = "websocket")]

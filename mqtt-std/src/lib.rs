@@ -57,27 +57,33 @@ mod link;
 mod options;
 mod runner;
 mod timer;
+#[cfg(unix)]
+mod update_file;
 mod wait;
 
 pub use mqtt_core::{
-    Json, Message, Publication, WrittenBy,
+    Instant, Json, Message, Publication, WrittenBy,
     client::{ConnectError, LinkEnd, LinkState, Report, Stopped, StreamError, SubscribeError},
     codec::{
         DecodeError, EncodeError, Fault, PacketIdentifier, Properties, Property, QoS, ReasonCode,
         RetainHandling, Subscription, TopicError, TopicFilter, TopicName, Version, Writer,
     },
+    platform,
     session::{
         AckToken, Authentication, Counters, DeliveryError, OutboxPolicy, Oversize, ProtocolError,
         PublishError, Reconnect, SessionError,
     },
 };
 
+#[cfg(unix)]
+pub use self::update_file::UpdateFile;
 pub use self::{
     error::Error,
     failure::{ConnectFailure, Stage},
     kind::{Lock, Std, WakerList},
     options::{Options, OptionsError, Will},
     runner::{Runner, new},
+    timer::now,
 };
 
 /// Publishes and subscribes. Cheap to clone, `Send` and `Sync`.

@@ -9,7 +9,10 @@ use mqtt_core::Instant;
 static ORIGIN: LazyLock<(std::time::Instant, u32)> =
     LazyLock::new(|| (std::time::Instant::now(), fastrand::u32(..)));
 
-pub(crate) fn now() -> Instant {
+/// The time as the client counts it, in milliseconds from a random start: for what takes an [`Instant`], such as the
+/// helpers of [`platform`](crate::platform).
+#[must_use]
+pub fn now() -> Instant {
     let (origin, number) = &*ORIGIN;
     #[expect(
         clippy::cast_possible_truncation,

@@ -19,3 +19,4 @@ pub mod peer;
 pub mod probe;
 pub mod proxy;
 pub mod recorder;
+pub mod simulator;

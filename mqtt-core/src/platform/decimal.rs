@@ -2,13 +2,14 @@
 
 use serde::{Serialize, Serializer};
 
-use super::json::{divide_by_ten, limbs};
+use super::json::RawJson;
+use crate::json::DECIMAL;
 
 /// A number with a fixed count of decimals: `Decimal::<2>::new(2150)` is 21.50.
 ///
 /// Made for readings of sensors, which are integers in a small unit: tenths of a degree, millivolts. It is written as a
-/// JSON number without any floating point, so neither its formatting (about 10 KB of flash) nor its run-time are
-/// linked; with `i32`, the default, nor is 64-bit division. `i64` is written with 32-bit division only.
+/// JSON number without any floating point and without division, so the routines for those (10 KB of flash, on a small
+/// processor) are not linked.
 ///
 /// ```
 /// use mqtt_core::{Message, platform::Decimal};
@@ -30,8 +31,8 @@ use super::json::{divide_by_ten, limbs};
 ///
 /// All decimals are written, the zeros at the end too. At most 19 decimals; more do not compile.
 ///
-/// It serializes as a number with [`write_json`](crate::write_json), which every publication here uses. JSON serializers
-/// know no other exact decimals than their own, so elsewhere it appears as the bytes of its text.
+/// It serializes as a number with [`write_json`](crate::write_json), which every publication here uses. Other serializers
+/// know no exact decimals: there it appears as an enum, 21.50 as `{"e-2":2150}`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Decimal<const DECIMALS: u8, M = i32>(M);
@@ -40,7 +41,7 @@ impl<const DECIMALS: u8, M: Mantissa> Decimal<DECIMALS, M> {
     /// The number `mantissa` / 10^`DECIMALS`.
     #[must_use]
     pub const fn new(mantissa: M) -> Self {
-        const { assert!(DECIMALS <= MAX_DECIMALS, "at most 19 decimals") };
+        const { assert!(DECIMALS < 20, "at most 19 decimals") };
         Self(mantissa)
     }
 
@@ -54,149 +55,72 @@ impl<const DECIMALS: u8, M: Mantissa> Decimal<DECIMALS, M> {
     ///
     /// `None` if it is not one, or does not fit. Decimals beyond `DECIMALS` are cut off.
     #[must_use]
-    pub fn from_json(number: &str) -> Option<Self> {
-        parse(number.as_bytes(), DECIMALS)
-            .and_then(M::from_i64)
+    pub fn from_json(number: RawJson<'_>) -> Option<Self> {
+        Self::read(number.number()?)
+    }
+
+    /// Reads a number in the form of JSON, as [`from_json`](Self::from_json) does.
+    #[must_use]
+    pub fn parse(number: &str) -> Option<Self> {
+        Self::read(number.as_bytes())
+    }
+
+    fn read(number: &[u8]) -> Option<Self> {
+        parse(number, DECIMALS)
+            .and_then(|mantissa| M::try_from(mantissa).ok())
             .map(Self)
     }
 }
 
 impl<const DECIMALS: u8, M: Mantissa> Serialize for Decimal<DECIMALS, M> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // Written as they are by `serde-json-core`.
-        serializer.serialize_bytes(Text::of_number(self.0, DECIMALS).as_bytes())
+        serializer.serialize_newtype_variant(
+            DECIMAL,
+            u32::from(DECIMALS),
+            exponent_name(DECIMALS),
+            &self.0,
+        )
     }
 }
 
 /// `i32` or `i64`: what a [`Decimal`] counts its smallest unit with.
-pub trait Mantissa: Copy + Digits {}
+pub trait Mantissa: Copy + Serialize + TryFrom<i64> + sealed::Integer {}
 
 impl Mantissa for i32 {}
 impl Mantissa for i64 {}
 
 mod sealed {
-    /// Gives its decimal digits, the last one first.
     #[allow(unnameable_types, reason = "sealed")]
-    pub trait Digits: Sized {
-        /// What is left of the magnitude.
-        type Rest;
+    pub trait Integer {}
 
-        fn is_negative(self) -> bool;
-        fn magnitude(self) -> Self::Rest;
-        fn take_digit(rest: &mut Self::Rest) -> u8;
-        fn is_zero(rest: &Self::Rest) -> bool;
-        fn from_i64(value: i64) -> Option<Self>;
-    }
+    impl Integer for i32 {}
+    impl Integer for i64 {}
 }
 
-pub(crate) use sealed::Digits;
-
-impl Digits for i32 {
-    type Rest = u32;
-
-    fn is_negative(self) -> bool {
-        self < 0
+/// What other serializers see.
+const fn exponent_name(decimals: u8) -> &'static str {
+    match decimals {
+        0 => "e0",
+        1 => "e-1",
+        2 => "e-2",
+        3 => "e-3",
+        4 => "e-4",
+        5 => "e-5",
+        6 => "e-6",
+        7 => "e-7",
+        8 => "e-8",
+        9 => "e-9",
+        10 => "e-10",
+        11 => "e-11",
+        12 => "e-12",
+        13 => "e-13",
+        14 => "e-14",
+        15 => "e-15",
+        16 => "e-16",
+        17 => "e-17",
+        18 => "e-18",
+        _ => "e-19",
     }
-
-    fn magnitude(self) -> u32 {
-        self.unsigned_abs()
-    }
-
-    fn take_digit(rest: &mut u32) -> u8 {
-        let digit = *rest % 10;
-        *rest /= 10;
-        low_byte(digit)
-    }
-
-    fn is_zero(rest: &u32) -> bool {
-        *rest == 0
-    }
-
-    fn from_i64(value: i64) -> Option<Self> {
-        Self::try_from(value).ok()
-    }
-}
-
-impl Digits for i64 {
-    type Rest = [u16; 4];
-
-    fn is_negative(self) -> bool {
-        self < 0
-    }
-
-    fn magnitude(self) -> [u16; 4] {
-        limbs(self.unsigned_abs())
-    }
-
-    fn take_digit(rest: &mut [u16; 4]) -> u8 {
-        divide_by_ten(rest)
-    }
-
-    fn is_zero(rest: &[u16; 4]) -> bool {
-        *rest == [0; 4]
-    }
-
-    fn from_i64(value: i64) -> Option<Self> {
-        Some(value)
-    }
-}
-
-/// 10^19 is the highest power of ten in 64 bits.
-const MAX_DECIMALS: u8 = 19;
-
-/// Sign, one digit, point and 19 digits, or sign, 19 digits and point.
-const LEN: usize = 22;
-
-/// The text of a number, written from its end.
-pub(crate) struct Text {
-    bytes: [u8; LEN],
-    start: usize,
-}
-
-impl Text {
-    /// An integer, or with decimals a number with a point.
-    pub(crate) fn of_number<D: Digits + Copy>(number: D, decimals: u8) -> Self {
-        let mut text = Self {
-            bytes: [0; LEN],
-            start: LEN,
-        };
-        let mut rest = number.magnitude();
-        let mut to_point = decimals;
-        loop {
-            text.push_front(b'0' | D::take_digit(&mut rest));
-            if to_point > 0 {
-                to_point = to_point.wrapping_sub(1);
-                if to_point == 0 {
-                    text.push_front(b'.');
-                    // One digit stands before the point.
-                    text.push_front(b'0' | D::take_digit(&mut rest));
-                }
-            }
-            if to_point == 0 && D::is_zero(&rest) {
-                break;
-            }
-        }
-        if number.is_negative() {
-            text.push_front(b'-');
-        }
-        text
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(self.start..).unwrap_or_default()
-    }
-
-    fn push_front(&mut self, byte: u8) {
-        self.start = self.start.wrapping_sub(1);
-        if let Some(place) = self.bytes.get_mut(self.start) {
-            *place = byte;
-        }
-    }
-}
-
-const fn low_byte(value: u32) -> u8 {
-    let [.., low] = value.to_be_bytes();
-    low
 }
 
 /// A JSON number times 10^`decimals`.

@@ -26,7 +26,7 @@ use crate::{
         EncodeError, Writer,
         text::{self, Text},
     },
-    publication::write_json,
+    json::write_json,
 };
 
 /// Arrays and objects inside each other, at most. A bit of a word says which of the two each is.
@@ -644,55 +644,12 @@ impl<'w, 'b> ObjectWriter<'w, 'b> {
     }
 }
 
-/// Writes a decimal number without a 64-bit division, which takes kilobytes on a small processor.
-pub(crate) fn write_u64(writer: &mut Writer<'_>, value: u64) -> Result<(), EncodeError> {
-    let mut digits = [0; 20];
-    let mut rest = limbs(value);
-    let mut len = 0_usize;
-    for place in digits.iter_mut().rev() {
-        *place = b'0'.wrapping_add(divide_by_ten(&mut rest));
-        len = len.wrapping_add(1);
-        if rest == [0; 4] {
-            break;
-        }
-    }
-    let start = digits.len().wrapping_sub(len);
-    writer.bytes(digits.get(start..).unwrap_or_default())
-}
-
-/// Four parts of 16 bits, most significant first.
-#[allow(clippy::cast_possible_truncation, reason = "cut into parts")]
-pub(super) const fn limbs(value: u64) -> [u16; 4] {
-    [
-        (value >> 48) as u16,
-        (value >> 32) as u16,
-        (value >> 16) as u16,
-        value as u16,
-    ]
-}
-
-/// Leaves the quotient and returns the remainder.
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "a remainder below ten keeps each quotient below 2^16"
-)]
-pub(super) fn divide_by_ten(limbs: &mut [u16; 4]) -> u8 {
-    let mut remainder = 0_u32;
-    for limb in limbs {
-        let dividend = remainder << 16 | u32::from(*limb);
-        *limb = (dividend / 10) as u16;
-        remainder = dividend % 10;
-    }
-    remainder as u8
-}
-
 #[cfg(test)]
 mod tests {
     use std::string::String;
     use std::vec::Vec;
 
-    use super::{JsonError, RawJson, write_u64};
-    use crate::codec::Writer;
+    use super::{JsonError, RawJson};
 
     fn parse(text: &str) -> Result<RawJson<'_>, JsonError> {
         RawJson::parse(text.as_bytes())
@@ -842,16 +799,5 @@ mod tests {
             parse("1").unwrap().to::<Place<'_>>().err(),
             Some(JsonError::Type)
         );
-    }
-
-    #[test]
-    fn large_numbers_are_written_digit_by_digit() {
-        for value in [0, 9, 10, 65_535, 65_536, 1_451_649_600_512, u64::MAX] {
-            let mut buffer = [0; 20];
-            let mut writer = Writer::new(&mut buffer);
-            write_u64(&mut writer, value).unwrap();
-            let len = writer.len();
-            assert_eq!(&buffer[..len], std::format!("{value}").as_bytes());
-        }
     }
 }

@@ -10,19 +10,22 @@ use serde_json::Value;
 
 /// A publication as a client would send it.
 #[derive(PartialEq, Eq, Debug)]
-pub struct Written {
-    pub topic: String,
-    pub payload: Vec<u8>,
-    pub qos: QoS,
-    pub retain: bool,
+pub(crate) struct Written {
+    pub(crate) topic: String,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
 }
 
-pub fn write(publication: &impl Publication) -> Result<Written, EncodeError> {
+pub(crate) fn write(publication: &impl Publication) -> Result<Written, EncodeError> {
     write_into(publication, 1024)
 }
 
 /// With a buffer of `room` bytes for the payload.
-pub fn write_into(publication: &impl Publication, room: usize) -> Result<Written, EncodeError> {
+pub(crate) fn write_into(
+    publication: &impl Publication,
+    room: usize,
+) -> Result<Written, EncodeError> {
     let mut topic = [0; 512];
     let mut writer = Writer::new(&mut topic);
     publication.write_topic(&mut writer)?;
@@ -44,19 +47,19 @@ pub fn write_into(publication: &impl Publication, room: usize) -> Result<Written
 }
 
 impl Written {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.payload).unwrap()
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         core::str::from_utf8(&self.payload).unwrap()
     }
 }
 
 /// One golden packet.
-pub struct Vector(Value);
+pub(crate) struct Vector(Value);
 
-pub fn vectors(json: &str) -> Vec<Vector> {
+pub(crate) fn vectors(json: &str) -> Vec<Vector> {
     let Value::Array(vectors) = serde_json::from_str(json).unwrap() else {
         panic!("a list of vectors")
     };
@@ -64,35 +67,35 @@ pub fn vectors(json: &str) -> Vec<Vector> {
 }
 
 impl Vector {
-    pub fn get(&self, key: &str) -> &Value {
+    pub(crate) fn get(&self, key: &str) -> &Value {
         &self.0[key]
     }
 
-    pub fn text(&self, key: &str) -> &str {
+    pub(crate) fn text(&self, key: &str) -> &str {
         self.get(key).as_str().unwrap_or_default()
     }
 
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.text("name")
     }
 
-    pub fn is_malformed(&self) -> bool {
+    pub(crate) fn is_malformed(&self) -> bool {
         self.get("malformed") == true
     }
 
-    pub fn payload(&self) -> Vec<u8> {
+    pub(crate) fn payload(&self) -> Vec<u8> {
         match self.get("payload_hex").as_str() {
             Some(hex) => unhex(hex),
             None => self.text("payload").as_bytes().to_vec(),
         }
     }
 
-    pub fn packet(&self) -> Option<Vec<u8>> {
+    pub(crate) fn packet(&self) -> Option<Vec<u8>> {
         self.get("packet_hex").as_str().map(unhex)
     }
 
     /// The vector as a publication, to be compared with one of ours; its payload as JSON, whose meaning counts.
-    pub fn assert_is(&self, written: &Written) {
+    pub(crate) fn assert_is(&self, written: &Written) {
         assert_eq!(self.text("topic"), written.topic, "{}", self.name());
         assert_eq!(
             self.get("qos"),
@@ -116,14 +119,14 @@ impl Vector {
     }
 }
 
-pub fn packet_of(bytes: &[u8]) -> Packet<'_> {
+pub(crate) fn packet_of(bytes: &[u8]) -> Packet<'_> {
     let (header, len) = FixedHeader::decode(bytes, Version::V3_1_1)
         .unwrap()
         .unwrap();
     Packet::decode(header, &bytes[len..], Version::V3_1_1).unwrap()
 }
 
-pub fn publish_of(bytes: &[u8]) -> Publish<'_> {
+pub(crate) fn publish_of(bytes: &[u8]) -> Publish<'_> {
     match packet_of(bytes) {
         Packet::Publish(publish) => publish,
         other => panic!("{other:?} is no PUBLISH"),

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use mqtt_core::{
     client::Stopped,
     codec::{QoS, ReasonCode},
+    platform::ApplicationMessage,
     session::AckToken,
 };
 
@@ -234,6 +235,12 @@ impl OwnedMessage {
         if let Some(token) = self.token.take() {
             self.client.reject(token, code);
         }
+    }
+}
+
+impl<'m> ApplicationMessage<'m> for &'m OwnedMessage {
+    fn topic_and_payload(self) -> (&'m [u8], &'m [u8]) {
+        (self.topic.as_bytes(), &self.payload)
     }
 }
 

@@ -103,6 +103,27 @@ impl Options {
         Ok(options)
     }
 
+    /// Takes over what a helper of [`platform`](crate::platform) has preset for the session: who we are, credentials,
+    /// subscriptions, the rules for reconnecting and the rest. How to get to the broker stays as it is.
+    ///
+    /// It replaces all that was said of the session before, what the URL said too, so call it first. A will and a method of
+    /// authentication are not taken over; no helper has one.
+    ///
+    /// ```
+    /// use mqtt_std::{Options, platform::losant};
+    ///
+    /// let device = losant::Device::new("575ecf887ae143cd83dc4aa2")?;
+    /// let subscriptions = [device.command_subscription()];
+    /// let preset = device.options("access-key", "access-secret").subscriptions(&subscriptions);
+    /// let options = Options::from_url(losant::Transport::Tls.url())?.preset(&preset);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn preset(mut self, preset: &mqtt_core::session::Options<'_>) -> Self {
+        self.session = SessionOptions::of(preset);
+        self
+    }
+
     fn of_transport(transport: Transport) -> Self {
         Self {
             transport,

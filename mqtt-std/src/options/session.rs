@@ -179,6 +179,79 @@ impl SessionOptions {
         }
     }
 
+    /// Takes over a preset. Its lists are copied; a method of authentication cannot be.
+    pub(crate) fn of(preset: &session::Options<'_>) -> Self {
+        let session::Options {
+            version,
+            client_id,
+            clean_session,
+            keep_alive_s,
+            user_name,
+            password,
+            will: _,
+            subscriptions,
+            always_resubscribe,
+            session_known,
+            max_in_flight,
+            receive_maximum,
+            maximum_packet_size,
+            oversize,
+            redeliver_exactly_once,
+            poison_after,
+            connack_timeout_ms,
+            ping_timeout_ms,
+            ack_timeout_ms,
+            connect_timeout_ms,
+            reconnect,
+            v5,
+        } = *preset;
+        Self {
+            core: session::Options {
+                version,
+                client_id: "",
+                clean_session,
+                keep_alive_s,
+                user_name: None,
+                password: None,
+                will: None,
+                subscriptions: &[],
+                always_resubscribe,
+                session_known,
+                max_in_flight,
+                // Of memory there is enough, and presets are made for microcontrollers.
+                receive_maximum: receive_maximum.max(RECEIVE_MAXIMUM),
+                maximum_packet_size,
+                oversize,
+                redeliver_exactly_once,
+                poison_after,
+                connack_timeout_ms,
+                ping_timeout_ms,
+                ack_timeout_ms,
+                connect_timeout_ms,
+                reconnect,
+                v5: V5Options {
+                    session_expiry_s: v5.session_expiry_s,
+                    topic_alias_maximum: v5.topic_alias_maximum,
+                    topic_alias_memory: v5.topic_alias_memory,
+                    request_problem_information: v5.request_problem_information,
+                    request_response_information: v5.request_response_information,
+                    ..V5Options::new()
+                },
+            },
+            client_id: client_id.to_owned(),
+            user_name: user_name.map(str::to_owned),
+            password: password.map(<[u8]>::to_vec),
+            will: None,
+            subscriptions: subscriptions.iter().map(|it| (*it).into()).collect(),
+            user_properties: v5
+                .user_properties
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            authentication: None,
+        }
+    }
+
     /// Finds what the broker, or our own encoder, would refuse.
     pub(crate) fn check(&self) -> Result<(), OptionsError> {
         let too_long = |len: usize| len > usize::from(u16::MAX);

@@ -373,6 +373,32 @@ fn the_core_reads_what_was_set() {
 }
 
 #[test]
+fn a_preset_replaces_the_session_and_keeps_the_way() {
+    let device = mqtt_core::platform::losant::Device::new("575ecf887ae143cd83dc4aa2").unwrap();
+    let subscriptions = [device.command_subscription()];
+    let preset = device
+        .options("key", "secret")
+        .subscriptions(&subscriptions);
+    let options = Options::from_url("mqtts://u:p@h:1/id")
+        .unwrap()
+        .preset(&preset);
+    let parts = Parts::of(&options.session).unwrap();
+    let core = parts.options(&options.session).unwrap();
+    assert_eq!(core.client_id, "575ecf887ae143cd83dc4aa2");
+    assert_eq!(
+        (core.user_name, core.password),
+        (Some("key"), Some(&b"secret"[..]))
+    );
+    assert_eq!(core.subscriptions, subscriptions);
+    assert_eq!(core.reconnect, preset.reconnect);
+    assert_eq!(core.receive_maximum, 256);
+    assert_eq!(
+        (options.transport.scheme(), options.transport.port()),
+        ("mqtts", 1)
+    );
+}
+
+#[test]
 fn without_tls_there_is_no_quiet_fallback() {
     let options = Options::from_url("mqtts://localhost").unwrap();
     let outcome = check(&options);

@@ -7,7 +7,11 @@ pub mod executor;
 pub mod job;
 #[cfg(feature = "client")]
 pub mod kind;
+#[cfg(feature = "losant")]
+pub mod losant;
 pub mod stubs;
+#[cfg(feature = "thingsboard")]
+pub mod thingsboard;
 
 use core::panic::PanicInfo;
 

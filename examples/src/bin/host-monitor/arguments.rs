@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use clap::Parser;
-use examples::arguments::Session;
+use examples::arguments::{Session, parse_interval};
 use mqtt_std::TopicName;
-
-use crate::commands;
 
 /// Publishes the readings of this machine to an MQTT broker.
 #[derive(Debug, Parser)]
@@ -35,13 +33,6 @@ pub(crate) struct Arguments {
 fn parse_topic(text: &str) -> Result<String, String> {
     let topic = TopicName::new(text).map_err(|error| error.to_string())?;
     Ok(topic.as_str().to_owned())
-}
-
-fn parse_interval(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text
-        .parse()
-        .map_err(|_| "expected a number of seconds".to_owned())?;
-    commands::interval(seconds).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

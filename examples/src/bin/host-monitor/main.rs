@@ -4,12 +4,7 @@
 //! Without `--broker` it brings its own broker, so that `cargo run` works with nothing installed.
 
 mod arguments;
-mod commands;
 mod device;
-mod report;
-mod round_trips;
-mod screen;
-mod sensors;
 mod topics;
 
 use std::process::ExitCode;
@@ -20,11 +15,12 @@ use examples::arguments::version_name;
 use examples::broker::EmbeddedBroker;
 use examples::ending::{self, Interrupt};
 use examples::link;
+use examples::monitor::{Reporter, host_name};
+use examples::terminal;
 use mqtt_std::{Options, OutboxPolicy, QoS};
 
 use crate::arguments::Arguments;
 use crate::device::Device;
-use crate::screen::Screen;
 use crate::topics::Topics;
 
 fn main() -> ExitCode {
@@ -44,8 +40,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         connected = link::connect(&options) => connected?,
         () = interrupt.wait() => return Ok(()),
     };
-    let screen = Screen::new(&title(&url, &arguments), &topics.report);
-    let mut device = Device::new(client, topics, screen, &arguments);
+    let title = title(&url, &arguments);
+    let Arguments {
+        interval, count, ..
+    } = arguments;
+    let reporter = Reporter::new(client, interval, count, &title, &topics.report);
+    let mut device = Device::new(reporter, topics);
     let lived = tokio::select! {
         lived = device.live(&mut inbox, &mut interrupt) => lived,
         error = link.ended() => Err(error),
@@ -54,7 +54,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     drop(inbox);
     let left = device.leave().await;
     link.close().await;
-    lived.and(left).and_then(|()| device.summarise())
+    lived.and(left)?;
+    Ok(terminal::print(&device.summary())?)
 }
 
 fn options(arguments: &Arguments, url: &str, topics: &Topics) -> anyhow::Result<Options> {
@@ -72,7 +73,7 @@ async fn embedded_broker(topics: &Topics) -> anyhow::Result<String> {
     let broker = EmbeddedBroker::start().await?;
     let (url, port) = (broker.url(), broker.port());
     let (all, command) = (topics.all(), &topics.command);
-    Screen::print(&format!(
+    terminal::print(&format!(
         "embedded broker on {url}, for this machine only; join from a second terminal:\n\
          \n  mosquitto_sub -h 127.0.0.1 -p {port} -t '{all}' -v\
          \n  cargo run -p examples --bin subscribe -- --url {url} -t '{all}' -v\
@@ -92,7 +93,7 @@ fn title(url: &str, arguments: &Arguments) -> String {
     };
     format!(
         "{} -> {address}, MQTT {}",
-        topics::host_name(),
+        host_name(),
         version_name(arguments.session.version)
     )
 }

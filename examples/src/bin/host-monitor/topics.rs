@@ -1,5 +1,7 @@
 //! Where the device publishes and listens.
 
+use examples::monitor::host_name;
+
 /// The topics of one device.
 #[derive(Debug, Clone)]
 pub(crate) struct Topics {
@@ -34,14 +36,6 @@ impl Topics {
     pub(crate) fn all(&self) -> String {
         format!("{}/#", self.base)
     }
-}
-
-/// The name of this machine.
-pub(crate) fn host_name() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
 }
 
 /// A text as one level of a topic: separators and wildcards mean something there (MQTT 3.1.1 §4.7).

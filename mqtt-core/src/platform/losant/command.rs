@@ -59,13 +59,14 @@ impl<'m> Command<'m> {
 /// # Errors
 ///
 /// As [`Device::command`](super::Device::command).
-pub fn read_command(
-    message: &impl ApplicationMessage,
-) -> Result<Option<(&str, Command<'_>)>, JsonError> {
-    let Some(id) = addressee(message.topic()) else {
+pub fn read_command<'m>(
+    message: impl ApplicationMessage<'m>,
+) -> Result<Option<(&'m str, Command<'m>)>, JsonError> {
+    let (topic, payload) = message.topic_and_payload();
+    let Some(id) = addressee(topic) else {
         return Ok(None);
     };
-    Command::read(message.payload()).map(|command| Some((id, command)))
+    Command::read(payload).map(|command| Some((id, command)))
 }
 
 fn addressee(topic: &[u8]) -> Option<&str> {

@@ -14,7 +14,7 @@ use crate::platform::json::RawJson;
 /// let payload = br#"{"name":"at","payload":{"when":{"$date":"2016-11-04T19:42:06.710Z"}}}"#;
 /// let message = ("losant/575ecf887ae143cd83dc4aa2/command", &payload[..]);
 ///
-/// let command = device.command(&message)?.ok_or("no command")?;
+/// let command = device.command(message)?.ok_or("no command")?;
 /// let when = command.raw_payload().and_then(|payload| payload.member("when"));
 /// assert_eq!(when.and_then(Date::from_json), Some(Date(1_478_288_526_710)));
 /// # Ok::<(), Box<dyn core::error::Error>>(())
@@ -120,9 +120,8 @@ impl Digits<'_> {
 
     /// Minutes ahead of UTC.
     fn offset(&mut self) -> Option<i32> {
-        let (&sign, rest) = match self.0.split_first() {
-            None => return Some(0),
-            Some(parts) => parts,
+        let Some((&sign, rest)) = self.0.split_first() else {
+            return Some(0);
         };
         self.0 = rest;
         if sign == b'Z' {

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::{codec::Writer, platform::decimal::Text};
+use crate::{codec::Writer, json::write_i32};
 
 /// A position in decimal degrees: `"37.3323314,-122.0312186"`. Ready for the data of a report.
 ///
@@ -109,14 +109,11 @@ impl Angle {
 
     /// As a JSON string has it, with its quote escaped.
     fn write(self, out: &mut Writer<'_>, positive: u8, negative: u8) -> Option<()> {
-        out.bytes(Text::of_number(i32::from(self.degrees), 0).as_bytes())
-            .ok()?;
+        write_i32(out, i32::from(self.degrees), 0).ok()?;
         out.bytes("°".as_bytes()).ok()?;
-        out.bytes(Text::of_number(i32::from(self.minutes), 0).as_bytes())
-            .ok()?;
+        write_i32(out, i32::from(self.minutes), 0).ok()?;
         out.u8(b'\'').ok()?;
-        out.bytes(Text::of_number(i32::from(self.seconds_e2), 2).as_bytes())
-            .ok()?;
+        write_i32(out, i32::from(self.seconds_e2), 2).ok()?;
         out.bytes(br#"\""#).ok()?;
         out.u8(if self.negative { negative } else { positive }).ok()
     }
@@ -125,11 +122,9 @@ impl Angle {
 impl Serialize for Position {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let write = |out: &mut Writer<'_>| {
-            out.bytes(Text::of_number(self.latitude_e7, 7).as_bytes())
-                .ok()?;
+            write_i32(out, self.latitude_e7, 7).ok()?;
             out.u8(b',').ok()?;
-            out.bytes(Text::of_number(self.longitude_e7, 7).as_bytes())
-                .ok()
+            write_i32(out, self.longitude_e7, 7).ok()
         };
         serialize_quoted(write, serializer)
     }

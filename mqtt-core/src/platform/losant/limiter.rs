@@ -88,7 +88,7 @@ impl<const TOPICS: usize> RateLimiter<TOPICS> {
         let window = Self::window_of(&mut self.topics, hash(topic))?;
         window
             .room(TOPIC_LIMIT)
-            .and_then(|()| link_room)
+            .and(link_room)
             .map_err(|until| TooFast { until })?;
         window.count();
         self.link.count();

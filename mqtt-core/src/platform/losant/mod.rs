@@ -17,7 +17,7 @@
 //!
 //! publish(&device.state(&Reading { temperature: Decimal::new(725) }).at_least_once());
 //!
-//! match device.command(&message)? {
+//! match device.command(message)? {
 //!     Some(command) if command.name == "set-temperature" => {
 //!         let SetTemperature { temperature } = command.payload()?;
 //!     }
@@ -244,12 +244,13 @@ impl<'a> Device<'a> {
     /// The payload is not JSON, or [`JsonError::Type`]: no object with a string `name`.
     pub fn command<'m>(
         &self,
-        message: &'m impl ApplicationMessage,
+        message: impl ApplicationMessage<'m>,
     ) -> Result<Option<Command<'m>>, JsonError> {
-        if message.topic() != self.command_topic() {
+        let (topic, payload) = message.topic_and_payload();
+        if topic != self.command_topic() {
             return Ok(None);
         }
-        Command::read(message.payload()).map(Some)
+        Command::read(payload).map(Some)
     }
 
     /// The identifier.

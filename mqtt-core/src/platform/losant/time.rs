@@ -2,8 +2,7 @@
 
 use crate::{
     codec::{EncodeError, Writer},
-    platform::{decimal::Text, json::write_u64},
-    write_json,
+    json::{write_i32, write_json, write_u64},
 };
 
 /// When a report's data was so. Without it, the server takes the time at which it receives the report.
@@ -111,7 +110,7 @@ impl Member for Ago {
         }
         let millis = i32::try_from(self.0).map_err(|_| EncodeError::InvalidValue)?;
         payload.bytes(NAME)?;
-        payload.bytes(Text::of_number(millis.saturating_neg(), 0).as_bytes())
+        write_i32(payload, millis.saturating_neg(), 0)
     }
 }
 

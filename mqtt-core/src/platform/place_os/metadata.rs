@@ -84,11 +84,14 @@ impl<'a> MetadataTopic<'a> {
 /// # Errors
 ///
 /// [`ReadError::Payload`] if the payload is not JSON, or neither an object nor `null`.
-pub fn read_metadata(message: &impl ApplicationMessage) -> Result<Option<Metadata<'_>>, ReadError> {
-    let Some(topic) = MetadataTopic::parse(message.topic()) else {
+pub fn read_metadata<'m>(
+    message: impl ApplicationMessage<'m>,
+) -> Result<Option<Metadata<'m>>, ReadError> {
+    let (topic, payload) = message.topic_and_payload();
+    let Some(topic) = MetadataTopic::parse(topic) else {
         return Ok(None);
     };
-    let (time_ms, model) = match message.payload() {
+    let (time_ms, model) = match payload {
         [] => (None, None),
         payload => read_model(RawJson::parse(payload)?)?,
     };

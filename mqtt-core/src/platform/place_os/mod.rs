@@ -16,7 +16,7 @@
 //! let subscriptions = [Subscription::new(filter.write(&mut memory)?, QoS::AtMostOnce)];
 //! let options = place_os::options("dashboard-1", Token::new("hhhh.pppp.ssss")?).subscriptions(&subscriptions);
 //!
-//! if let Some(state) = place_os::read_state::<WithRegion<_>>(&message)? {
+//! if let Some(state) = place_os::read_state::<WithRegion<_>>(message)? {
 //!     match state.value {
 //!         Some(value) if state.topic.key == "power" => assert!(value.to::<bool>()?),
 //!         Some(_) => {} // another key

@@ -5,8 +5,7 @@ use serde::Serialize;
 use crate::{
     Publication,
     codec::{EncodeError, QoS, Writer},
-    platform::json::write_u64,
-    write_json,
+    json::{write_json, write_u64},
 };
 
 /// A topic that is written in place.

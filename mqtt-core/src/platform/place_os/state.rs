@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::{
     codec::{EncodeError, Writer},
-    platform::{ApplicationMessage, json::write_u64},
+    json::write_u64,
+    platform::ApplicationMessage,
 };
 
 use super::{
@@ -51,13 +52,14 @@ pub struct State<'m, Z> {
 ///
 /// [`ReadError`] if topic or payload are malformed, or the topic is of another hierarchy: see [`zone_levels`].
 pub fn read_state<'m, Z: Zones<Option<&'m str>>>(
-    message: &'m impl ApplicationMessage,
+    message: impl ApplicationMessage<'m>,
 ) -> Result<Option<State<'m, Z>>, ReadError> {
-    let Some((scope, levels)) = split(message.topic()) else {
+    let (topic, payload) = message.topic_and_payload();
+    let Some((scope, levels)) = split(topic) else {
         return Ok(None);
     };
     let topic = StateTopic::from_levels(scope, levels)?;
-    let value = match message.payload() {
+    let value = match payload {
         [] => None,
         payload => Some(Value::read(payload)?),
     };

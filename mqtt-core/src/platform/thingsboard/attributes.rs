@@ -2,9 +2,10 @@
 
 use crate::{
     bytes::move_down,
-    codec::{EncodeError, Subscription, TopicName, Writer},
+    codec::{EncodeError, Subscription, Writer},
+    json::write_json,
+    platform::ApplicationMessage,
     platform::json::{Elements, JsonStr, ObjectWriter, RawJson},
-    publication::write_json,
 };
 
 use super::{
@@ -133,11 +134,13 @@ impl Device {
     /// [`BadPayload`] if the payload is not an object.
     pub fn attribute_update<'a>(
         &self,
-        topic: TopicName<'_>,
-        payload: &'a [u8],
+        message: impl ApplicationMessage<'a>,
     ) -> Result<Option<AttributeUpdate<'a>>, BadPayload> {
+        let (topic, payload) = message.topic_and_payload();
         // A profile that renames the topic renames the filter only.
-        if topic != self.topics.attributes() && topic != Topics::V1.attributes() {
+        if topic != self.topics.attributes().as_bytes()
+            && topic != Topics::V1.attributes().as_bytes()
+        {
             return Ok(None);
         }
         object(payload, None).map(|changed| Some(update(changed)))
@@ -150,12 +153,12 @@ impl Device {
     /// [`BadPayload`], with the number of the request, if the payload is not as it should be.
     pub fn attribute_response<'a>(
         &self,
-        topic: TopicName<'_>,
-        payload: &'a [u8],
+        message: impl ApplicationMessage<'a>,
     ) -> Result<Option<AttributeResponse<'a>>, BadPayload> {
+        let (topic, payload) = message.topic_and_payload();
         let spelling = self.topics.attribute_response();
         let v1 = Topics::V1.attribute_response();
-        let Some(id) = number_behind(topic.as_bytes(), spelling, v1) else {
+        let Some(id) = number_behind(topic, spelling, v1) else {
             return Ok(None);
         };
         let response = object(payload, Some(id))?;

@@ -2,7 +2,8 @@
 
 use crate::{
     codec::{EncodeError, Writer},
-    platform::json::{ObjectWriter, write_u64},
+    json::write_u64,
+    platform::json::ObjectWriter,
 };
 
 use super::{

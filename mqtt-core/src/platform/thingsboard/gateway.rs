@@ -8,8 +8,10 @@
 use serde::Serialize;
 
 use crate::{
-    codec::{EncodeError, Subscription, TopicName, Writer},
-    platform::json::{JsonStr, ObjectWriter, RawJson, write_u64},
+    codec::{EncodeError, Subscription, Writer},
+    json::write_u64,
+    platform::ApplicationMessage,
+    platform::json::{JsonStr, ObjectWriter, RawJson},
 };
 
 use super::{
@@ -160,10 +162,10 @@ pub struct For<'a, T> {
 ///
 /// [`BadPayload`].
 pub fn attribute_update<'a>(
-    topic: TopicName<'_>,
-    payload: &'a [u8],
+    message: impl ApplicationMessage<'a>,
 ) -> Result<Option<For<'a, AttributeUpdate<'a>>>, BadPayload> {
-    if topic != ATTRIBUTES {
+    let (topic, payload) = message.topic_and_payload();
+    if topic != ATTRIBUTES.as_bytes() {
         return Ok(None);
     }
     let (device, message) = device_of(payload)?;
@@ -204,10 +206,10 @@ pub enum Found<'a> {
 ///
 /// [`BadPayload`], with the number of the request if it can be read.
 pub fn attribute_response<'a>(
-    topic: TopicName<'_>,
-    payload: &'a [u8],
+    message: impl ApplicationMessage<'a>,
 ) -> Result<Option<For<'a, AttributeResponse<'a>>>, BadPayload> {
-    if topic != ATTRIBUTE_RESPONSE {
+    let (topic, payload) = message.topic_and_payload();
+    if topic != ATTRIBUTE_RESPONSE.as_bytes() {
         return Ok(None);
     }
     let (device, message) = device_of(payload)?;
@@ -230,10 +232,10 @@ pub fn attribute_response<'a>(
 ///
 /// [`BadPayload`], with the number under which an error can be replied if it can be read.
 pub fn rpc_request<'a>(
-    topic: TopicName<'_>,
-    payload: &'a [u8],
+    message: impl ApplicationMessage<'a>,
 ) -> Result<Option<For<'a, RpcRequest<'a>>>, BadPayload> {
-    if topic != RPC {
+    let (topic, payload) = message.topic_and_payload();
+    if topic != RPC.as_bytes() {
         return Ok(None);
     }
     let (device, message) = device_of(payload)?;
@@ -251,10 +253,10 @@ pub fn rpc_request<'a>(
 ///
 /// [`BadPayload`].
 pub fn disconnected<'a>(
-    topic: TopicName<'_>,
-    payload: &'a [u8],
+    message: impl ApplicationMessage<'a>,
 ) -> Result<Option<For<'a, Option<u8>>>, BadPayload> {
-    if topic != DISCONNECT {
+    let (topic, payload) = message.topic_and_payload();
+    if topic != DISCONNECT.as_bytes() {
         return Ok(None);
     }
     let (device, message) = device_of(payload)?;

@@ -10,7 +10,8 @@
 use core::fmt;
 
 use crate::{
-    codec::{EncodeError, Subscription, TopicName, Writer},
+    codec::{EncodeError, Subscription, Writer},
+    platform::ApplicationMessage,
     platform::json::{JsonStr, ObjectWriter, RawJson},
     session::Options,
 };
@@ -222,10 +223,10 @@ pub enum Provisioned<'a> {
 ///
 /// [`BadPayload`] if it is not as it should be.
 pub fn response<'a>(
-    topic: TopicName<'_>,
-    payload: &'a [u8],
+    message: impl ApplicationMessage<'a>,
 ) -> Result<Option<Provisioned<'a>>, BadPayload> {
-    if topic != RESPONSE {
+    let (topic, payload) = message.topic_and_payload();
+    if topic != RESPONSE.as_bytes() {
         return Ok(None);
     }
     let response = object(payload, None)?;

@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use crate::{
-    codec::{EncodeError, Subscription, TopicName, Writer},
+    codec::{EncodeError, Subscription, Writer},
+    json::write_json,
+    platform::ApplicationMessage,
     platform::json::{JsonStr, ObjectWriter, RawJson},
-    publication::write_json,
 };
 
 use super::{
@@ -84,11 +85,11 @@ impl Device {
     /// `method`.
     pub fn rpc_request<'a>(
         &self,
-        topic: TopicName<'_>,
-        payload: &'a [u8],
+        message: impl ApplicationMessage<'a>,
     ) -> Result<Option<RpcRequest<'a>>, BadPayload> {
+        let (topic, payload) = message.topic_and_payload();
         let (spelling, v1) = (self.topics.rpc_request(), Topics::V1.rpc_request());
-        let Some(id) = number_behind(topic.as_bytes(), spelling, v1) else {
+        let Some(id) = number_behind(topic, spelling, v1) else {
             return Ok(None);
         };
         call(object(payload, Some(id))?, id).map(Some)
@@ -131,11 +132,11 @@ impl Device {
     /// [`BadPayload`], with the number of the request, if the payload is not JSON.
     pub fn rpc_response<'a>(
         &self,
-        topic: TopicName<'_>,
-        payload: &'a [u8],
+        message: impl ApplicationMessage<'a>,
     ) -> Result<Option<RpcResponse<'a>>, BadPayload> {
+        let (topic, payload) = message.topic_and_payload();
         let (spelling, v1) = (self.topics.rpc_response(), Topics::V1.rpc_response());
-        let Some(id) = number_behind(topic.as_bytes(), spelling, v1) else {
+        let Some(id) = number_behind(topic, spelling, v1) else {
             return Ok(None);
         };
         let value = json(payload, Some(id))?;

@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use crate::{
     codec::{EncodeError, Writer},
-    platform::json::{ObjectWriter, write_u64},
-    publication::write_json,
+    json::{write_json, write_u64},
+    platform::json::ObjectWriter,
 };
 
 use super::{
@@ -60,7 +60,7 @@ impl Device {
         &self,
         values: &'a T,
     ) -> Uplink<'a, impl Body + use<'a, T>> {
-        Uplink::new(self.topics.telemetry(), Telemetry(Sample::now(values)))
+        Uplink::new(self.topics.telemetry(), Telemetry(values))
     }
 
     /// Telemetry of the time `ts_ms`, in milliseconds since 1970 in UTC.
@@ -69,10 +69,7 @@ impl Device {
         ts_ms: u64,
         values: &'a T,
     ) -> Uplink<'a, impl Body + use<'a, T>> {
-        Uplink::new(
-            self.topics.telemetry(),
-            Telemetry(Sample::at(ts_ms, values)),
-        )
+        Uplink::new(self.topics.telemetry(), TelemetryAt { ts_ms, values })
     }
 
     /// Telemetry of several moments in one message, with and without times.
@@ -98,11 +95,23 @@ impl Device {
     }
 }
 
-struct Telemetry<'a, T: ?Sized>(Sample<'a, T>);
+struct Telemetry<'a, T: ?Sized>(&'a T);
 
 impl<T: Serialize + ?Sized> Body for Telemetry<'_, T> {
     fn write(&self, payload: &mut Writer<'_>) -> Result<(), EncodeError> {
-        write_sample(payload, &self.0)
+        write_values(payload, self.0)
+    }
+}
+
+/// A type of its own, so that who sends no times does not link them.
+struct TelemetryAt<'a, T: ?Sized> {
+    ts_ms: u64,
+    values: &'a T,
+}
+
+impl<T: Serialize + ?Sized> Body for TelemetryAt<'_, T> {
+    fn write(&self, payload: &mut Writer<'_>) -> Result<(), EncodeError> {
+        write_values_at(payload, self.ts_ms, self.values)
     }
 }
 
@@ -133,26 +142,34 @@ pub(super) fn write_samples<T: Serialize>(
     let mut before = b'[';
     for sample in samples {
         payload.u8(before)?;
-        write_sample(payload, sample)?;
+        match sample.ts_ms {
+            Some(ts_ms) => write_values_at(payload, ts_ms, sample.values)?,
+            None => write_values(payload, sample.values)?,
+        }
         before = b',';
     }
     payload.u8(b']')
 }
 
-fn write_sample<T: Serialize + ?Sized>(
+fn write_values<T: Serialize + ?Sized>(
     payload: &mut Writer<'_>,
-    sample: &Sample<'_, T>,
+    values: &T,
 ) -> Result<(), EncodeError> {
-    let Some(ts_ms) = sample.ts_ms else {
-        return write_object(payload, sample.values, b"\"ts\":");
-    };
+    write_object(payload, values, b"ts\"")
+}
+
+fn write_values_at<T: Serialize + ?Sized>(
+    payload: &mut Writer<'_>,
+    ts_ms: u64,
+    values: &T,
+) -> Result<(), EncodeError> {
     let mut object = ObjectWriter::new(payload)?;
     write_u64(object.name("ts")?, ts_ms)?;
-    write_object(object.name("values")?, sample.values, b"")?;
+    write_object(object.name("values")?, values, b"")?;
     object.end()
 }
 
-/// Writes what must be an object, without a member that begins with `forbidden` unless that is empty.
+/// Writes what must be an object, without a member whose name begins with `forbidden` unless that is empty.
 pub(super) fn write_object<T: Serialize + ?Sized>(
     payload: &mut Writer<'_>,
     value: &T,
@@ -164,14 +181,18 @@ pub(super) fn write_object<T: Serialize + ?Sized>(
         write_json(&mut inner, value)?;
         inner.len()
     };
-    let text = payload.spare().get(..len).unwrap_or_default();
-    if text.first() != Some(&b'{') || (!forbidden.is_empty() && has_member(text, forbidden)) {
-        return Err(EncodeError::InvalidValue);
-    }
+    check_object(payload.spare().get(..len).unwrap_or_default(), forbidden)?;
     payload.advance(len)
 }
 
-/// Whether a member of the object itself begins with `start`, in a text that was just written: without blanks.
+fn check_object(text: &[u8], forbidden: &[u8]) -> Result<(), EncodeError> {
+    if text.first() != Some(&b'{') || (!forbidden.is_empty() && has_member(text, forbidden)) {
+        return Err(EncodeError::InvalidValue);
+    }
+    Ok(())
+}
+
+/// Whether the name of a member of the object itself begins with `start`, in a text that is JSON.
 fn has_member(object: &[u8], start: &[u8]) -> bool {
     let (mut rest, mut depth, mut in_string, mut before) = (object, 0_u32, false, 0);
     while let Some((&byte, tail)) = rest.split_first() {
@@ -182,7 +203,7 @@ fn has_member(object: &[u8], start: &[u8]) -> bool {
             }
             b'"' => {
                 let is_name = !in_string && depth == 1 && matches!(before, b'{' | b',');
-                if is_name && rest.starts_with(start) {
+                if is_name && tail.starts_with(start) {
                     return true;
                 }
                 in_string = !in_string;
@@ -192,7 +213,9 @@ fn has_member(object: &[u8], start: &[u8]) -> bool {
             b'}' | b']' => depth = depth.wrapping_sub(1),
             _ => {}
         }
-        before = byte;
+        if !byte.is_ascii_whitespace() {
+            before = byte;
+        }
         rest = tail;
     }
     false

@@ -1,7 +1,7 @@
 use core::future::Future;
 
 /// Bytes of the longest record that [`UpdateStore::save`] is given.
-pub const MAX_RECORD_LEN: usize = 512;
+pub const MAX_RECORD_LEN: usize = 256;
 
 /// Where an image is kept while it arrives, and what is remembered of it over a restart.
 ///

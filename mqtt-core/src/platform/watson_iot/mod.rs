@@ -73,18 +73,18 @@
 //!
 //! # Traps
 //!
-//! - **A payload above the limit closes the connection**, and would do so again each time it is redelivered. It never gets
-//!   into the transmit buffer.
-//! - **Two clients with one identifier** throw each other out for ever ([`CloseCode::CLIENT_ID_REUSED`]). The back-off of
-//!   the options slows that down; the cure is another identifier.
+//! - **A payload above the limit closes the connection**, and would do so again each time it is redelivered. It never
+//!   gets into the transmit buffer.
+//! - **Two clients with one identifier** throw each other out for ever ([`CloseCode::CLIENT_ID_REUSED`]). The back-off
+//!   of the options slows that down; the cure is another identifier.
 //! - **Requests of yesterday.** With a lasting session the platform delivers a reboot or an update that it has reported
-//!   as failed long ago. The options ask for a clean session; and what was [accepted](management::ManagedDevice::accept)
-//!   once is not done again.
+//!   as failed long ago. The options ask for a clean session; and what was
+//!   [accepted](management::ManagedDevice::accept) once is not done again.
 //! - **The retain flag is ignored**, so there is none here. Who is there, the platform itself tells applications by a
 //!   [`Status`].
 //! - **QoS 2.** An old document allows 0 and 1 only; the platform takes 2 as well. Device management is QoS 1.
-//! - **Formats.** The official Python client stops receiving at a command whose format it does not know. Here any command is
-//!   delivered, as bytes; `json` in the topic is believed when [`Content::json`] has parsed it.
+//! - **Formats.** The official Python client stops receiving at a command whose format it does not know. Here any
+//!   command is delivered, as bytes; `json` in the topic is believed when [`Content::json`] has parsed it.
 //! - **`cleanStart` of the official Python client is inverted.** `clean_session` means here what it says.
 //! - **An empty level** in a topic of the platform makes it none of ours: the message is given back as unknown.
 

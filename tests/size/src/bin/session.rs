@@ -9,7 +9,11 @@ use mqtt_core::codec::ReasonCode;
 use mqtt_core::session::{Event, Incoming, Session, Slot};
 use mqtt_core::{Instant, ReceiveBuffer};
 use size_job::job::{MESSAGES, OPTIONS};
+#[cfg(feature = "losant")]
+use size_job::losant;
 use size_job::stubs::{BUFFER_LEN, halt, is_stopped, now_ms, read, write};
+#[cfg(feature = "thingsboard")]
+use size_job::thingsboard;
 use size_job::{buffer, fact};
 
 type Device = Session<[u8; BUFFER_LEN], [Slot; SLOTS]>;
@@ -42,6 +46,22 @@ fn run(session: &mut Device) -> Option<()> {
     session.configure(&OPTIONS).ok()?;
     session.connect(&OPTIONS, now()).ok()?;
     let mut messages = &MESSAGES[..];
+    #[cfg(feature = "losant")]
+    session
+        .publish(
+            &losant::report(&losant::Reading::new(now_ms())),
+            false,
+            now(),
+        )
+        .ok()?;
+    #[cfg(feature = "thingsboard")]
+    session
+        .publish(
+            &thingsboard::telemetry(&thingsboard::Reading::new(now_ms())),
+            false,
+            now(),
+        )
+        .ok()?;
     while !session.is_closed() {
         if let [message, rest @ ..] = messages
             && session.publish(message, false, now()).is_ok()

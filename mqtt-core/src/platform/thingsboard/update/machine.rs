@@ -5,6 +5,7 @@ use crate::{
     bytes::fingerprint,
     codec::TopicName,
     platform::{
+        ApplicationMessage,
         thingsboard::{
             ATTRIBUTE_TIMEOUT_MS, AttributeKeys, AttributeResponse, AttributeUpdate, Device,
             Uplink, topics::MAX_ID,
@@ -229,8 +230,12 @@ impl<'a, C: Checksum> Update<'a, C> {
 
     /// A message of `len` bytes has come: whether it is the chunk that is waited for.
     pub fn begin_chunk(&mut self, topic: TopicName<'_>, len: u32, now: Instant) -> Chunk {
-        let Some(name) = ChunkName::of(topic).filter(|name| name.package == self.options.package)
-        else {
+        self.begin_chunk_of(topic.as_bytes(), len, now)
+    }
+
+    pub(super) fn begin_chunk_of(&mut self, topic: &[u8], len: u32, now: Instant) -> Chunk {
+        let name = ChunkName::of_bytes(topic);
+        let Some(name) = name.filter(|name| name.package == self.options.package) else {
             return Chunk::NotOurs;
         };
         let (Ask::Waiting { id, .. }, Some((index, expected))) = (self.chunk, self.wanted()) else {
@@ -278,8 +283,8 @@ impl<'a, C: Checksum> Update<'a, C> {
 
     /// Takes a message on the topic of refusals; false if it is another topic. One that is about the other package is
     /// ignored.
-    pub fn refusal(&mut self, topic: TopicName<'_>, payload: &[u8]) -> bool {
-        let Some(refusal) = ChunkRefusal::of(topic, payload) else {
+    pub fn refusal<'m>(&mut self, message: impl ApplicationMessage<'m>) -> bool {
+        let Some(refusal) = ChunkRefusal::of(message) else {
             return false;
         };
         if !matches!(self.chunk, Ask::Waiting { .. }) {
@@ -334,7 +339,11 @@ impl<'a, C: Checksum> Update<'a, C> {
 
     /// What was to be done with the store failed. The update ends.
     pub fn store_failed(&mut self) {
-        self.fail(UpdateError::Store);
+        match &mut self.state {
+            // Only the record of it could not be saved. What was activated stays so.
+            State::Activated { saved } => *saved = true,
+            _ => self.fail(UpdateError::Store),
+        }
     }
 
     /// What the last [`Action`] said is done.

@@ -4,8 +4,10 @@ use core::fmt;
 
 use crate::{
     codec::{EncodeError, Subscription, TopicName, Writer},
+    json::write_u64,
     platform::{
-        json::{JsonStr, ObjectWriter, RawJson, write_u64},
+        ApplicationMessage,
+        json::{JsonStr, ObjectWriter, RawJson},
         thingsboard::{
             BadPayload, Body, Device, MAX_MESSAGE_LEN, Uplink,
             topics::{number, subscription},
@@ -274,11 +276,15 @@ impl ChunkName {
     /// Reads the topic of a chunk; `None` if it is another topic.
     #[must_use]
     pub fn of(topic: TopicName<'_>) -> Option<Self> {
+        Self::of_bytes(topic.as_bytes())
+    }
+
+    pub(super) fn of_bytes(topic: &[u8]) -> Option<Self> {
         [Package::Firmware, Package::Software]
             .into_iter()
             .find_map(|package| {
                 let prefix = package.response_topic().as_bytes();
-                let rest = topic.as_bytes().strip_prefix(prefix)?;
+                let rest = topic.strip_prefix(prefix)?;
                 let slash = rest.iter().position(|byte| *byte == b'/')?;
                 let (request_id, chunk) = rest.split_at_checked(slash)?;
                 Some(Self {
@@ -307,8 +313,10 @@ impl ChunkRefusal {
     /// Reads a refusal; `None` if the topic is another. The server tells those of software on the topic of firmware too:
     /// it is about whichever package is being fetched.
     #[must_use]
-    pub fn of(topic: TopicName<'_>, payload: &[u8]) -> Option<Self> {
-        (topic == FIRMWARE_ERROR || topic == SOFTWARE_ERROR).then_some(match payload {
+    pub fn of<'m>(message: impl ApplicationMessage<'m>) -> Option<Self> {
+        let (topic, payload) = message.topic_and_payload();
+        let is_refusal = topic == FIRMWARE_ERROR.as_bytes() || topic == SOFTWARE_ERROR.as_bytes();
+        is_refusal.then_some(match payload {
             b"NOT_FOUND" => Self::NotFound,
             b"PAYLOAD_TOO_LARGE" => Self::PayloadTooLarge,
             _ => Self::Failure,

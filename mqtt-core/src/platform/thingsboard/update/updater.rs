@@ -4,8 +4,8 @@ use core::fmt;
 
 use crate::{
     Instant,
-    codec::TopicName,
     platform::{
+        ApplicationMessage,
         thingsboard::Device,
         update::{AnyChecksum, Checksum, MAX_RECORD_LEN, UpdateStore},
     },
@@ -28,7 +28,7 @@ const LOOK_MS: u32 = 2_000;
 
 /// An [`Update`] together with the store that it fills.
 ///
-/// It is driven by two calls: [`advance`](Self::advance) does what is due, [`receive`](Self::receive) takes what has
+/// It is driven by two calls: [`advance_with`](Self::advance_with) (or `advance`, on a client) does what is due, [`receive`](Self::receive) takes what has
 /// come. It never fails: what goes wrong is in [`phase`](Update::phase), and is reported to the server.
 pub struct Updater<'a, S: UpdateStore, C = AnyChecksum> {
     update: Update<'a, C>,
@@ -107,10 +107,15 @@ impl<'a, S: UpdateStore, C: Checksum> Updater<'a, S, C> {
     /// are never only ours.
     ///
     /// Dropping the future is as in [`advance_with`](Self::advance_with).
-    pub async fn receive(&mut self, topic: TopicName<'_>, payload: &[u8], now: Instant) -> bool {
+    pub async fn receive<'m>(
+        &mut self,
+        message: impl ApplicationMessage<'m>,
+        now: Instant,
+    ) -> bool {
+        let (topic, payload) = message.topic_and_payload();
         let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-        match self.update.begin_chunk(topic, len, now) {
-            Chunk::NotOurs => self.take_other(topic, payload),
+        match self.update.begin_chunk_of(topic, len, now) {
+            Chunk::NotOurs => self.take_other(Raw(topic, payload)),
             Chunk::Unwanted => true,
             Chunk::Wanted => {
                 self.piece(payload).await;
@@ -148,16 +153,16 @@ impl<'a, S: UpdateStore, C: Checksum> Updater<'a, S, C> {
         self.error.take()
     }
 
-    fn take_other(&mut self, topic: TopicName<'_>, payload: &[u8]) -> bool {
-        if self.update.refusal(topic, payload) {
+    fn take_other(&mut self, message: Raw<'_>) -> bool {
+        if self.update.refusal(message) {
             return true;
         }
         let device = self.update.device();
-        if let Ok(Some(update)) = device.attribute_update(topic, payload) {
+        if let Ok(Some(update)) = device.attribute_update(message) {
             self.update.attribute_update(&update);
             return false;
         }
-        match device.attribute_response(topic, payload) {
+        match device.attribute_response(message) {
             Ok(Some(response)) => self.update.attribute_response(&response),
             _ => false,
         }
@@ -231,7 +236,7 @@ impl<S: UpdateStore, C: Checksum> Updater<'_, S, C> {
     pub async fn receive_from<K: Kind>(&mut self, message: &mut Received<'_, K>) -> bool {
         let now = K::now();
         if message.is_whole() {
-            return self.receive(message.topic(), message.payload(), now).await;
+            return self.receive(&*message, now).await;
         }
         match self
             .update
@@ -247,6 +252,16 @@ impl<S: UpdateStore, C: Checksum> Updater<'_, S, C> {
                 true
             }
         }
+    }
+}
+
+/// Topic and payload.
+#[derive(Clone, Copy)]
+struct Raw<'m>(&'m [u8], &'m [u8]);
+
+impl<'m> ApplicationMessage<'m> for Raw<'m> {
+    fn topic_and_payload(self) -> (&'m [u8], &'m [u8]) {
+        (self.0, self.1)
     }
 }
 

@@ -1,16 +1,16 @@
 //! Device management: the platform reboots a device, updates its firmware, and watches it.
 //!
-//! [`ManagedDevice`] is the state machine; it needs a clock and an MQTT client to be given to it. A message goes in, what is
-//! to be done comes out:
+//! [`ManagedDevice`] is the state machine; it needs a clock and an MQTT client to be given to it. A message goes in,
+//! what is to be done comes out:
 //!
 //! ```
 //! use mqtt_core::{Instant, Publication, platform::{ApplicationMessage, watson_iot::MalformedMessage}};
 //! use mqtt_core::platform::watson_iot::management::{Action, ActionKind, ManagedDevice, Profile, Target};
 //!
 //! /// What came from the platform.
-//! fn received(
+//! fn received<'m>(
 //!     device: &mut ManagedDevice<'_>,
-//!     message: &impl ApplicationMessage,
+//!     message: impl ApplicationMessage<'m>,
 //!     now: Instant,
 //!     publish: &mut impl FnMut(&dyn Publication),
 //! ) -> Result<(), MalformedMessage> {
@@ -44,7 +44,7 @@
 //! profile.device_actions = true;
 //! profile.firmware_actions = true;
 //! profile.device_info.firmware_version = Some("1.4.0");
-//! let mut record = [0; 512];
+//! let mut record = [0; 256];
 //! let random = 4; // of the hardware
 //! let mut device = ManagedDevice::new(Target::Own, &profile, &mut record, random)?;
 //! // device.restore(..) what was saved before the restart
@@ -121,18 +121,20 @@
 //!   [`accept`](ManagedDevice::accept) and the restart, and the response to be delivered.
 //! - **A restart between download and update** loses the state unless it is saved; an official client gave up checking
 //!   the state for that reason. Here it is saved.
-//! - **The sample of the update** in the documents answers the observation with state 0 and then demands state 2. The true
-//!   state is answered.
+//! - **The sample of the update** in the documents answers the observation with state 0 and then demands state 2. The
+//!   true state is answered.
 //! - **500 or 501.** The documents want 500 for a download that is not supported, and 501 for everything else.
 //! - **Observations.** The documents disagree on whether the values are part of the response; they are.
 //! - **`rc` 0** in a sample; the platform sends numbers like those of HTTP. 0 is taken for success.
-//! - **The official Python client** asks to be managed ten times at each start, sends no facts, and tells of no property
-//!   that changes. One request is enough; it is repeated only if no response comes.
-//! - **Topics.** An old document wants `iotdm-1/#` subscribed, the Python client subscribes nine filters; one is enough.
+//! - **The official Python client** asks to be managed ten times at each start, sends no facts, and tells of no
+//!   property that changes. One request is enough; it is repeated only if no response comes.
+//! - **Topics.** An old document wants `iotdm-1/#` subscribed, the Python client subscribes nine filters; one is
+//!   enough.
 
 mod code;
 mod device;
 mod firmware;
+mod image;
 mod profile;
 mod request;
 mod server;

@@ -25,12 +25,13 @@ pub enum Action<'m> {
     Completed(Completed<'m>),
     /// Attributes to be taken over; `mgmt.firmware` is, already. If a response is wanted, publish it.
     Update(Attributes<'m>, Option<Response<'m>>),
-    /// The server wants values, now and at each change. [`ManagedDevice::observe`](super::ManagedDevice::observe) makes the response.
+    /// The server wants values, now and at each change. [`ManagedDevice::observe`](super::ManagedDevice::observe) makes
+    /// the response.
     Observe(Observe<'m>),
     /// The server no longer observes these attributes. Publish the response.
     Cancelled(Attributes<'m>, Response<'m>),
-    /// Something that takes its time. [`ManagedDevice::accept`](super::ManagedDevice::accept) or [`Requested::refuse`] make
-    /// the response.
+    /// Something that takes its time. [`ManagedDevice::accept`](super::ManagedDevice::accept) or [`Requested::refuse`]
+    /// make the response.
     Requested(Requested<'m>),
     /// An action of the application's own. [`Custom::response`] makes the response.
     Custom(Custom<'m>),

@@ -2,14 +2,15 @@
 
 mod panel;
 
-use std::io::{self, IsTerminal as _, Write as _};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::io;
+use std::time::Duration;
 
 use mqtt_std::LinkState;
 
 use self::panel::Panel;
-use crate::report::Report;
-use crate::round_trips::{RoundTrips, ms};
+use super::report::Report;
+use super::round_trips::{RoundTrips, ms};
+use crate::terminal::{self, time_of_day};
 
 /// Standard output. Every method fails when nobody reads it any more.
 #[derive(Debug)]
@@ -30,17 +31,11 @@ pub(crate) enum Outcome {
 impl Screen {
     /// The panel when standard output is a terminal that can move its cursor, else plain lines.
     pub(crate) fn new(title: &str, subtitle: &str) -> Self {
-        let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
-        let panel = (io::stdout().is_terminal() && !dumb).then(|| Panel::new(title, subtitle));
+        let panel = terminal::is_interactive().then(|| Panel::new(title, subtitle));
         Self {
             panel,
             link: LinkState::Idle.to_string(),
         }
-    }
-
-    /// Shows text that stays: how to join, the summary.
-    pub(crate) fn print(text: &str) -> io::Result<()> {
-        writeln!(io::stdout(), "{text}")
     }
 
     /// A report was handed to the client.
@@ -59,7 +54,7 @@ impl Screen {
             return self.panel(|panel| panel.done(report.sequence, outcome), round_trips);
         }
         let outcome = outcome.to_string();
-        Self::print(&format!(
+        terminal::print(&format!(
             "{}  {:<54}  {outcome:<24}  {}",
             time_of_day(),
             report.to_string(),
@@ -73,7 +68,7 @@ impl Screen {
         if self.panel.is_some() {
             return self.panel(|panel| panel.link(state), round_trips);
         }
-        Self::print(&format!("{}  link: {}", time_of_day(), self.link))
+        terminal::print(&format!("{}  link: {}", time_of_day(), self.link))
     }
 
     /// Something happened that deserves a line: a command, a lost report.
@@ -82,7 +77,7 @@ impl Screen {
         if self.panel.is_some() {
             return self.panel(|panel| panel.note(note), round_trips);
         }
-        Self::print(&note)
+        terminal::print(&note)
     }
 
     fn panel(
@@ -107,32 +102,9 @@ impl std::fmt::Display for Outcome {
     }
 }
 
-/// The time in UTC as `08:41:01`: the standard library knows no time zones, and logs of many devices want one.
-fn time_of_day() -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    clock(now)
-}
-
-fn clock(seconds: u64) -> String {
-    format!(
-        "{:02}:{:02}:{:02}",
-        seconds / 3600 % 24,
-        seconds / 60 % 60,
-        seconds % 60
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn clock_shows_the_time_of_day() {
-        assert_eq!(clock(1_700_000_000), "22:13:20");
-        assert_eq!(clock(0), "00:00:00");
-    }
 
     #[test]
     fn outcome_tells_the_round_trip_or_the_reason() {

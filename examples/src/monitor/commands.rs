@@ -1,18 +1,20 @@
-//! What others may tell the device on `<base>/command`: plain words or JSON.
+//! What others may tell the device: plain words or JSON.
 
+use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 /// The interval between two reports may lie in this range.
-pub(crate) const INTERVAL_S: std::ops::RangeInclusive<f64> = 0.01..=86_400.0;
+pub const INTERVAL_S: RangeInclusive<f64> = 0.01..=86_400.0;
 
 /// One command. As JSON `{"command":"interval","seconds":2}`, as plain text `interval 2`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Command {
+pub enum Command {
     /// Report this often from now on.
     Interval(Duration),
-    /// Show yourself on the screen and publish who you are on `<base>/identity`.
+    /// Tell who you are.
     Identify,
     /// Publish a report at once, the regular ones go on as before.
     ReportNow,
@@ -20,13 +22,17 @@ pub(crate) enum Command {
 
 /// Why a message is no command.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub(crate) enum CommandError {
+pub enum CommandError {
+    /// It is not UTF-8.
     #[error("not UTF-8")]
     NotText,
+    /// There is no such command.
     #[error("unknown command, expected: interval <seconds>, identify, report-now")]
     Unknown,
+    /// JSON, but no command; the text says why.
     #[error("not a command in JSON: {0}")]
     Json(String),
+    /// The interval is out of [`INTERVAL_S`].
     #[error("interval must be {} to {} seconds", INTERVAL_S.start(), INTERVAL_S.end())]
     Interval,
 }
@@ -41,7 +47,11 @@ enum JsonCommand {
 
 impl Command {
     /// Reads the payload of a message on the command topic.
-    pub(crate) fn parse(payload: &[u8]) -> Result<Self, CommandError> {
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] if it is no command.
+    pub fn parse(payload: &[u8]) -> Result<Self, CommandError> {
         let text = std::str::from_utf8(payload)
             .map_err(|_| CommandError::NotText)?
             .trim();
@@ -73,8 +83,8 @@ impl Command {
     }
 }
 
-impl std::fmt::Display for Command {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Interval(interval) => write!(f, "interval {} s", interval.as_secs_f64()),
             Self::Identify => f.write_str("identify"),
@@ -84,7 +94,11 @@ impl std::fmt::Display for Command {
 }
 
 /// The checked interval for a number of seconds that came from outside.
-pub(crate) fn interval(seconds: f64) -> Result<Duration, CommandError> {
+///
+/// # Errors
+///
+/// [`CommandError::Interval`].
+pub fn interval(seconds: f64) -> Result<Duration, CommandError> {
     if !INTERVAL_S.contains(&seconds) {
         return Err(CommandError::Interval);
     }

@@ -1,68 +1,80 @@
 //! What the device publishes about itself.
 
 use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use crate::terminal::seconds_since_1970;
+
 /// All readings at one moment. What this machine does not have is `None` and left out of the JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(crate) struct Reading {
+pub struct Reading {
     /// Runnable processes, averaged over 1, 5 and 15 minutes.
-    pub(crate) load: [f32; 3],
-    pub(crate) memory: Space,
+    pub load: [f32; 3],
+    /// The memory of the machine.
+    pub memory: Space,
     /// The root file system.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) disk: Option<Space>,
+    pub disk: Option<Space>,
+    /// The hottest sensor, in degrees Celsius.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) temperature_c: Option<f32>,
-    pub(crate) uptime_s: u64,
+    pub temperature_c: Option<f32>,
+    /// Seconds since the machine started.
+    pub uptime_s: u64,
+    /// What went over the network.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) network: Option<Network>,
+    pub network: Option<Network>,
 }
 
 /// Bytes there are and bytes that can still be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Space {
-    pub(crate) total: u64,
-    pub(crate) available: u64,
+pub struct Space {
+    /// All of them.
+    pub total: u64,
+    /// Those that can still be used.
+    pub available: u64,
 }
 
 /// Bytes since the machine started, over all interfaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Network {
-    pub(crate) received: u64,
-    pub(crate) sent: u64,
+pub struct Network {
+    /// Bytes received.
+    pub received: u64,
+    /// Bytes sent.
+    pub sent: u64,
 }
 
 /// One report as it goes out.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Report {
+pub struct Report {
     /// Counts the reports of this run, from 1.
-    pub(crate) sequence: u32,
+    pub sequence: u32,
     /// Seconds since 1970-01-01T00:00:00Z.
-    pub(crate) time: u64,
-    pub(crate) reading: Reading,
+    pub time: u64,
+    /// What was read.
+    pub reading: Reading,
 }
 
 /// Who the device is, the answer to `identify`.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Identity<'a> {
-    pub(crate) host: &'a str,
-    pub(crate) system: &'a str,
-    pub(crate) program: &'static str,
-    pub(crate) process: u32,
+pub struct Identity<'a> {
+    /// The name of the machine.
+    pub host: &'a str,
+    /// Its operating system.
+    pub system: &'a str,
+    /// Name and version of the program.
+    pub program: &'static str,
+    /// The number of its process.
+    pub process: u32,
 }
 
 impl Report {
     /// The report of `reading`, stamped with the time of this machine.
-    pub(crate) fn new(sequence: u32, reading: Reading) -> Self {
-        let time = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
+    #[must_use]
+    pub fn new(sequence: u32, reading: Reading) -> Self {
         Self {
             sequence,
-            time,
+            time: seconds_since_1970(),
             reading,
         }
     }
@@ -70,7 +82,8 @@ impl Report {
 
 impl Space {
     /// How much of it is used, in percent.
-    pub(crate) fn used_percent(self) -> u64 {
+    #[must_use]
+    pub fn used_percent(self) -> u64 {
         let used = self.total.saturating_sub(self.available);
         used.saturating_mul(100)
             .checked_div(self.total)

@@ -6,22 +6,26 @@ use anyhow::Context as _;
 use procfs_core::net::InterfaceDeviceStatus;
 use procfs_core::{FromRead as _, LoadAverage, Meminfo, Uptime};
 
-use crate::report::{Network, Reading, Space};
+use super::report::{Network, Reading, Space};
 
 /// Where the readings come from: the root under which `proc` and `sys` are mounted.
 #[derive(Debug, Clone)]
-pub(crate) struct Sensors {
+pub struct Sensors {
     root: PathBuf,
 }
 
 impl Sensors {
     /// The sensors of the machine whose `proc` and `sys` lie under `root`, `/` for this one.
-    pub(crate) fn new(root: impl Into<PathBuf>) -> Self {
+    pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
     /// Reads everything once. Load, memory and uptime exist on every Linux; what a machine may lack is `None`.
-    pub(crate) fn read(&self) -> anyhow::Result<Reading> {
+    ///
+    /// # Errors
+    ///
+    /// When one of those cannot be read.
+    pub fn read(&self) -> anyhow::Result<Reading> {
         let load = self.proc_file::<LoadAverage>("proc/loadavg")?;
         let memory = self.proc_file::<Meminfo>("proc/meminfo")?;
         let uptime = self.proc_file::<Uptime>("proc/uptime")?;

@@ -1,14 +1,14 @@
 //! The panel on a terminal.
 
 use std::collections::VecDeque;
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 
 use mqtt_std::LinkState;
 
-use super::{Outcome, clock};
-use crate::report::{Reading, Report, Space};
-use crate::round_trips::{RoundTrips, ms};
+use super::super::report::{Reading, Report, Space};
+use super::super::round_trips::{RoundTrips, ms};
+use super::Outcome;
+use crate::terminal::{self, Frame, clock};
 
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
@@ -28,7 +28,7 @@ pub(super) struct Panel {
     sent: u32,
     acknowledged: u32,
     note: String,
-    drawn: usize,
+    frame: Frame,
     colour: bool,
 }
 
@@ -42,7 +42,7 @@ struct Row {
 
 impl Panel {
     /// Lines around the rows of reports.
-    const FRAME: usize = 15;
+    const MARGIN: usize = 15;
     const ROWS: usize = 8;
 
     pub(super) fn new(title: &str, subtitle: &str) -> Self {
@@ -55,9 +55,8 @@ impl Panel {
             sent: 0,
             acknowledged: 0,
             note: String::new(),
-            drawn: 0,
-            // https://no-color.org
-            colour: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            frame: Frame::default(),
+            colour: terminal::wants_colour(),
         }
     }
 
@@ -92,23 +91,9 @@ impl Panel {
         self.note = note;
     }
 
-    /// Draws over what was drawn before, in one write so that nothing flickers.
+    /// Draws over what was drawn before.
     pub(super) fn draw(&mut self, round_trips: &RoundTrips) -> io::Result<()> {
-        let lines = self.lines(round_trips);
-        let mut frame = String::new();
-        if self.drawn > 0 {
-            let _ = write!(frame, "\x1b[{}A", self.drawn);
-        }
-        // Too long lines are cut, not wrapped: a wrapped one would be a line more than we go up next time.
-        frame.push_str("\x1b[?7l");
-        for line in &lines {
-            let _ = write!(frame, "\r{line}\x1b[K\n");
-        }
-        frame.push_str("\x1b[J\x1b[?7h");
-        self.drawn = lines.len();
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(frame.as_bytes())?;
-        stdout.flush()
+        self.frame.draw(&self.lines(round_trips))
     }
 
     fn lines(&self, round_trips: &RoundTrips) -> Vec<String> {
@@ -220,9 +205,8 @@ impl Panel {
 
 /// As many as the terminal has room for.
 fn visible_rows() -> usize {
-    let height =
-        rustix::termios::tcgetwinsize(io::stdout()).map_or(24, |size| usize::from(size.ws_row));
-    height.saturating_sub(Panel::FRAME).clamp(1, Panel::ROWS)
+    let (height, _) = terminal::size();
+    height.saturating_sub(Panel::MARGIN).clamp(1, Panel::ROWS)
 }
 
 /// A size for people, in binary units.

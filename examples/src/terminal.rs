@@ -1,0 +1,108 @@
+//! What a program shows: lines, and frames that are redrawn in place on a terminal.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Whether standard output is a terminal that can move its cursor.
+#[must_use]
+pub fn is_interactive() -> bool {
+    let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
+    io::stdout().is_terminal() && !dumb
+}
+
+/// Whether colours are wanted, see <https://no-color.org>.
+#[must_use]
+pub fn wants_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Writes a line to standard output.
+///
+/// # Errors
+///
+/// When nobody reads it any more.
+pub fn print(text: &str) -> io::Result<()> {
+    writeln!(io::stdout(), "{text}")
+}
+
+/// Writes a line to standard output, with the time before it.
+///
+/// # Errors
+///
+/// As [`print`].
+pub fn print_with_time(text: &str) -> io::Result<()> {
+    print(&format!("{}  {text}", time_of_day()))
+}
+
+/// The time in UTC as `08:41:01`: the standard library knows no time zones, and logs of many devices want one.
+#[must_use]
+pub fn time_of_day() -> String {
+    clock(seconds_since_1970())
+}
+
+/// Seconds since 1970-01-01T00:00:00Z.
+#[must_use]
+pub fn seconds_since_1970() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+/// The time of day in UTC of a moment that is so many seconds after 1970.
+#[must_use]
+pub fn clock(seconds: u64) -> String {
+    format!(
+        "{:02}:{:02}:{:02}",
+        seconds / 3600 % 24,
+        seconds / 60 % 60,
+        seconds % 60
+    )
+}
+
+/// Lines and columns of the terminal; 24 and 80 if it does not tell.
+#[must_use]
+pub fn size() -> (usize, usize) {
+    let size = rustix::termios::tcgetwinsize(io::stdout());
+    size.map_or((24, 80), |size| (size.ws_row.into(), size.ws_col.into()))
+}
+
+/// Lines that are drawn over those drawn before.
+#[derive(Debug, Default)]
+pub struct Frame {
+    drawn: usize,
+}
+
+impl Frame {
+    /// Draws `lines`, in one write so that nothing flickers.
+    ///
+    /// # Errors
+    ///
+    /// When nobody reads them any more.
+    pub fn draw(&mut self, lines: &[String]) -> io::Result<()> {
+        let mut frame = String::new();
+        if self.drawn > 0 {
+            let _ = write!(frame, "\x1b[{}A", self.drawn);
+        }
+        // Too long lines are cut, not wrapped: a wrapped one would be a line more than we go up next time.
+        frame.push_str("\x1b[?7l");
+        for line in lines {
+            let _ = write!(frame, "\r{line}\x1b[K\n");
+        }
+        frame.push_str("\x1b[J\x1b[?7h");
+        self.drawn = lines.len();
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(frame.as_bytes())?;
+        stdout.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clock_shows_the_time_of_day() {
+        assert_eq!(clock(1_700_000_000), "22:13:20");
+        assert_eq!(clock(0), "00:00:00");
+    }
+}

@@ -1,0 +1,452 @@
+//! The links, and what is sent over them.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::Write as _,
+    mem::take,
+    net::{Shutdown, TcpStream},
+};
+
+use mqtt_core::codec::{
+    Ack, ConnAck, Packet, PacketIdentifier, PacketType, Properties, Publish, QoS, ReasonCode,
+    TopicFilter, TopicName, Version,
+};
+
+use super::Event;
+
+/// Names a link; never used twice.
+pub type LinkId = u64;
+
+pub(crate) type Listener = Box<dyn Fn(&Event) + Send>;
+
+/// All links of a server, its stored sessions and what was ordered to fail.
+pub struct Hub {
+    links: BTreeMap<LinkId, Link>,
+    /// Of clients that connected with `clean_session` false, by client identifier.
+    sessions: HashMap<String, Session>,
+    events: Vec<Event>,
+    listener: Option<Listener>,
+    close_after_sent: Option<usize>,
+    close_after_received: Option<usize>,
+    last_id: LinkId,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Session {
+    subscriptions: Vec<(String, QoS)>,
+    /// Messages for a client that is away.
+    waiting: Vec<(String, Vec<u8>)>,
+}
+
+struct Link {
+    stream: TcpStream,
+    version: Version,
+    client_id: String,
+    clean_session: bool,
+    subscriptions: Vec<(String, QoS)>,
+    next_identifier: u16,
+    /// QoS 1 messages whose PUBACK is due, by packet identifier.
+    unacknowledged: HashMap<u16, String>,
+    /// QoS 2 messages whose PUBREL is due.
+    received: Vec<u16>,
+    sent_len: usize,
+    received_len: usize,
+    /// Why it is closed, once it is.
+    closed: Option<String>,
+}
+
+impl core::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Hub").finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    pub(crate) fn new() -> Self {
+        Self {
+            links: BTreeMap::new(),
+            sessions: HashMap::new(),
+            events: Vec::new(),
+            listener: None,
+            close_after_sent: None,
+            close_after_received: None,
+            last_id: 0,
+        }
+    }
+
+    /// Sends a message to a link, whatever it has subscribed. A link that is gone takes nothing.
+    pub fn send(&mut self, link: LinkId, topic: &str, payload: &[u8], qos: QoS, retain: bool) {
+        let Some(to) = self.links.get_mut(&link) else {
+            return;
+        };
+        let Ok(name) = TopicName::new(topic) else {
+            return self.note(format!("cannot publish to {topic}"));
+        };
+        let mut publish = Publish::new(name, payload);
+        publish.qos = qos;
+        publish.retain = retain;
+        if qos != QoS::AtMostOnce {
+            let identifier = to.allocate();
+            publish.packet_identifier = Some(identifier);
+            to.unacknowledged.insert(identifier.get(), topic.to_owned());
+        }
+        self.send_packet(link, &Packet::Publish(publish));
+    }
+
+    /// Sends a message to all who have subscribed it, and keeps it for stored sessions, as a plain broker does.
+    pub fn deliver(&mut self, topic: &str, payload: &[u8], qos: QoS) {
+        for link in self.links.keys().copied().collect::<Vec<_>>() {
+            if let Some(granted) = self.subscribed_qos(link, topic) {
+                self.send(link, topic, payload, granted.min(qos), false);
+            }
+        }
+        if qos == QoS::AtMostOnce {
+            return;
+        }
+        for session in self.sessions.values_mut() {
+            let matching = session.subscriptions.iter();
+            if matching
+                .clone()
+                .any(|(filter, granted)| matches(filter, topic) && *granted > QoS::AtMostOnce)
+            {
+                session.waiting.push((topic.to_owned(), payload.to_vec()));
+            }
+        }
+    }
+
+    /// The highest QoS at which a link has subscribed a topic.
+    #[must_use]
+    pub fn subscribed_qos(&self, link: LinkId, topic: &str) -> Option<QoS> {
+        let subscriptions = &self.links.get(&link)?.subscriptions;
+        let granted = subscriptions
+            .iter()
+            .filter(|(filter, _)| matches(filter, topic));
+        granted.map(|(_, qos)| *qos).max()
+    }
+
+    /// The QoS at which a link has subscribed exactly this filter.
+    #[must_use]
+    pub fn filter_qos(&self, link: LinkId, filter: &str) -> Option<QoS> {
+        let subscriptions = &self.links.get(&link)?.subscriptions;
+        subscriptions
+            .iter()
+            .find(|(of, _)| of == filter)
+            .map(|(_, qos)| *qos)
+    }
+
+    /// Closes a link without a word.
+    pub fn close(&mut self, link: LinkId, reason: &str) {
+        if let Some(link) = self.links.get_mut(&link)
+            && link.closed.is_none()
+        {
+            link.closed = Some(reason.to_owned());
+            let _ = link.stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Closes the links of a client identifier, but for one.
+    pub fn take_over(&mut self, client_id: &str, but: LinkId) {
+        let same = self
+            .links
+            .iter()
+            .filter(|(id, link)| **id != but && link.client_id == client_id);
+        for id in same.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.close(id, "taken over");
+        }
+    }
+
+    /// Says something that tests and operators can see.
+    pub fn note(&mut self, text: String) {
+        self.record(Event::Note(text));
+    }
+
+    /// Whether the link speaks MQTT 5.
+    #[must_use]
+    pub fn is_v5(&self, link: LinkId) -> bool {
+        self.links
+            .get(&link)
+            .is_some_and(|link| link.version == Version::V5)
+    }
+
+    /// The client identifier of a link.
+    #[must_use]
+    pub fn client_id(&self, link: LinkId) -> &str {
+        self.links.get(&link).map_or("", |link| &link.client_id)
+    }
+
+    /// Whether the client connected with `clean_session`.
+    #[must_use]
+    pub fn is_clean(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_none_or(|link| link.clean_session)
+    }
+
+    /// Takes over the stored session of the client, or begins a new one. Whether there was one.
+    pub fn resume(&mut self, link: LinkId) -> bool {
+        let Some(at) = self.links.get_mut(&link) else {
+            return false;
+        };
+        if at.clean_session {
+            self.sessions.remove(&at.client_id);
+            return false;
+        }
+        // What has waited stays until CONNACK is sent.
+        let Some(session) = self.sessions.get_mut(&at.client_id) else {
+            return false;
+        };
+        at.subscriptions = take(&mut session.subscriptions);
+        true
+    }
+
+    /// Sends what has waited for a client.
+    pub(crate) fn send_waiting(&mut self, link: LinkId) {
+        let client_id = self.client_id(link).to_owned();
+        if let Some(session) = self.sessions.remove(&client_id) {
+            for (topic, payload) in session.waiting {
+                self.send(link, &topic, &payload, QoS::AtLeastOnce, false);
+            }
+        }
+    }
+
+    pub(crate) fn open(&mut self, stream: TcpStream) -> LinkId {
+        self.last_id += 1;
+        self.links.insert(self.last_id, Link::new(stream));
+        self.last_id
+    }
+
+    pub(crate) fn begin(&mut self, link: LinkId, version: Version, client_id: &str, clean: bool) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.version = version;
+            client_id.clone_into(&mut link.client_id);
+            link.clean_session = clean;
+        }
+    }
+
+    /// Forgets a link. A session that is to be kept is stored.
+    pub(crate) fn end(&mut self, link: LinkId, reason: &str) {
+        let Some(link) = self.links.remove(&link) else {
+            return;
+        };
+        let _ = link.stream.shutdown(Shutdown::Both);
+        if !link.clean_session {
+            let session = self.sessions.entry(link.client_id.clone()).or_default();
+            session.subscriptions = link.subscriptions;
+        }
+        let reason = link.closed.unwrap_or_else(|| reason.to_owned());
+        self.record(Event::Closed {
+            client_id: link.client_id,
+            reason,
+        });
+    }
+
+    pub(crate) fn version(&self, link: LinkId) -> Version {
+        self.links
+            .get(&link)
+            .map_or(Version::V3_1_1, |link| link.version)
+    }
+
+    pub(crate) fn is_open(&self, link: LinkId) -> bool {
+        self.links
+            .get(&link)
+            .is_some_and(|link| link.closed.is_none())
+    }
+
+    pub(crate) fn connack(&mut self, link: LinkId, session_present: bool, code: ReasonCode) {
+        let connack = ConnAck {
+            session_present,
+            code,
+            properties: Properties::NONE,
+        };
+        self.send_packet(link, &Packet::ConnAck(connack));
+    }
+
+    pub(crate) fn add_subscription(&mut self, link: LinkId, filter: &str, qos: QoS) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.subscriptions.retain(|(of, _)| of != filter);
+            link.subscriptions.push((filter.to_owned(), qos));
+        }
+    }
+
+    pub(crate) fn remove_subscription(&mut self, link: LinkId, filter: &str) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.subscriptions.retain(|(of, _)| of != filter);
+        }
+    }
+
+    pub(crate) fn ack(
+        &mut self,
+        link: LinkId,
+        kind: PacketType,
+        identifier: PacketIdentifier,
+        code: ReasonCode,
+    ) {
+        let mut ack = Ack::new(identifier);
+        if self.is_v5(link) {
+            ack.code = code;
+        }
+        self.send_packet(
+            link,
+            &match kind {
+                PacketType::PubRec => Packet::PubRec(ack),
+                PacketType::PubComp => Packet::PubComp(ack),
+                _ => Packet::PubAck(ack),
+            },
+        );
+    }
+
+    /// Remembers a QoS 2 message; whether it is new.
+    pub(crate) fn receive_once(&mut self, link: LinkId, identifier: u16) -> bool {
+        let Some(link) = self.links.get_mut(&link) else {
+            return false;
+        };
+        let is_new = !link.received.contains(&identifier);
+        if is_new {
+            link.received.push(identifier);
+        }
+        is_new
+    }
+
+    pub(crate) fn release(&mut self, link: LinkId, identifier: u16) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.received.retain(|of| *of != identifier);
+        }
+    }
+
+    pub(crate) fn acknowledged(&mut self, link: LinkId, identifier: u16) {
+        let topic = self
+            .links
+            .get_mut(&link)
+            .and_then(|link| link.unacknowledged.remove(&identifier));
+        if let Some(topic) = topic {
+            self.record(Event::Acknowledged { topic });
+        }
+    }
+
+    pub(crate) fn send_packet(&mut self, link: LinkId, packet: &Packet<'_>) {
+        let mut bytes = vec![0; 2 * 1024 * 1024];
+        let version = self.version(link);
+        match packet.encode(version, &mut bytes) {
+            Ok(len) => self.send_bytes(link, &bytes[..len]),
+            Err(error) => self.note(format!("cannot encode: {error}")),
+        }
+    }
+
+    /// Sends bytes, as many as the order to close leaves.
+    pub(crate) fn send_bytes(&mut self, link: LinkId, bytes: &[u8]) {
+        let Some(to) = self.links.get_mut(&link) else {
+            return;
+        };
+        let allowed = self
+            .close_after_sent
+            .map_or(usize::MAX, |at| at.saturating_sub(to.sent_len));
+        let len = bytes.len().min(allowed);
+        to.sent_len += len;
+        let written = to.stream.write_all(&bytes[..len]).is_ok();
+        if len < bytes.len() || allowed == len {
+            self.close_after_sent = None;
+            self.close(link, "closed by order");
+        } else if !written {
+            self.close(link, "cannot be written to");
+        }
+    }
+
+    /// Counts bytes that have come; as many as the order to close leaves are to be looked at.
+    pub(crate) fn count_received(&mut self, link: LinkId, len: usize) -> usize {
+        let Some(from) = self.links.get_mut(&link) else {
+            return 0;
+        };
+        let allowed = self
+            .close_after_received
+            .map_or(usize::MAX, |at| at.saturating_sub(from.received_len));
+        from.received_len += len;
+        if allowed <= len {
+            self.close_after_received = None;
+            self.close(link, "closed by order");
+        }
+        len.min(allowed)
+    }
+
+    /// The commands that all platforms share; `None` for others.
+    pub(crate) fn command(&mut self, line: &str) -> Option<Result<String, String>> {
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let rest = rest.trim();
+        let number = rest.parse().map_err(|_| format!("{verb} <bytes>"));
+        match verb {
+            "close" => {
+                let all = self
+                    .links
+                    .iter()
+                    .filter(|(_, link)| rest.is_empty() || link.client_id == rest);
+                for link in all.map(|(id, _)| *id).collect::<Vec<_>>() {
+                    self.close(link, "closed by order");
+                }
+            }
+            "close-after-sent" => match number {
+                Ok(len) => self.close_after_sent = Some(len),
+                Err(error) => return Some(Err(error)),
+            },
+            "close-after-received" => match number {
+                Ok(len) => self.close_after_received = Some(len),
+                Err(error) => return Some(Err(error)),
+            },
+            _ => return None,
+        }
+        Some(Ok(String::new()))
+    }
+
+    pub(crate) fn record(&mut self, event: Event) {
+        if let Some(listener) = &self.listener {
+            listener(&event);
+        }
+        self.events.push(event);
+    }
+
+    pub(crate) fn set_listener(&mut self, listener: Listener) {
+        self.listener = Some(listener);
+    }
+
+    pub(crate) fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The first such event, which is forgotten with those before it.
+    pub(crate) fn take_event(&mut self, is_it: impl Fn(&Event) -> bool) -> Option<Event> {
+        let at = self.events.iter().position(is_it)?;
+        let mut later = self.events.split_off(at);
+        let found = later.remove(0);
+        let _ = take(&mut self.events);
+        self.events = later;
+        Some(found)
+    }
+}
+
+impl Link {
+    fn new(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            version: Version::V3_1_1,
+            client_id: String::new(),
+            clean_session: true,
+            subscriptions: Vec::new(),
+            next_identifier: 1,
+            unacknowledged: HashMap::new(),
+            received: Vec::new(),
+            sent_len: 0,
+            received_len: 0,
+            closed: None,
+        }
+    }
+
+    fn allocate(&mut self) -> PacketIdentifier {
+        loop {
+            let identifier = PacketIdentifier::new(self.next_identifier);
+            self.next_identifier = self.next_identifier.wrapping_add(1);
+            if let Some(identifier) = identifier {
+                return identifier;
+            }
+        }
+    }
+}
+
+fn matches(filter: &str, topic: &str) -> bool {
+    TopicFilter::new(filter).is_ok_and(|filter| filter.matches(topic))
+}

@@ -6,8 +6,8 @@
 use std::time::{Duration, Instant};
 
 use mqtt_core::codec::{
-    Connect, Packet, PacketIdentifier, PacketType, Publish, QoS, Subscribe, TopicName, Version,
-    Will,
+    Connect, Packet, PacketIdentifier, PacketType, Publish, QoS, Subscribe, TopicFilter, TopicName,
+    Version, Will,
 };
 use serde_json::{Map, Value, json};
 
@@ -142,7 +142,7 @@ impl Recorder {
             let left = deadline.saturating_duration_since(Instant::now());
             let Next::Frame(frame) = self.link.next_within(left.max(Duration::from_millis(1)))
             else {
-                panic!("{what} expected; recorded: {}", lines(&self.records));
+                panic!("{what} expected; recorded:\n{}", lines(&self.records));
             };
             let packet = frame.packet();
             self.takes(&packet);
@@ -158,7 +158,7 @@ impl Recorder {
             Packet::Subscribe(subscribe) => self.takes_subscribe(subscribe),
             Packet::Unsubscribe(unsubscribe) => {
                 let filters: Vec<_> = unsubscribe.filters.iter().collect();
-                let names: Vec<_> = filters.iter().map(|filter| filter.as_str()).collect();
+                let names: Vec<_> = filters.iter().map(TopicFilter::as_str).collect();
                 self.records
                     .push(json!({"packet": "UNSUBSCRIBE", "filters": names}));
                 let codes = vec![0; filters.len()];
@@ -253,7 +253,8 @@ impl std::fmt::Debug for Recorder {
 }
 
 fn lines(records: &[Value]) -> String {
-    records.iter().map(|record| format!("\n{record}")).collect()
+    let lines: Vec<_> = records.iter().map(Value::to_string).collect();
+    lines.join("\n")
 }
 
 fn connect_record(connect: &Connect<'_>, version: Version) -> Value {
@@ -368,7 +369,7 @@ mod tests {
             let answer = Downlink::new("a", publish.payload);
             vec![answer.clone(), answer.qos(QoS::ExactlyOnce)]
         });
-        let message = [b"\x30\x04\0\x01t\xff", &BARRIER_PACKET[..]].concat();
+        let message = [b"\x30\x04\0\x01t\xff", BARRIER_PACKET].concat();
         device.write_all(&message).expect("sent");
         assert_eq!(
             recorder.until_barrier(),

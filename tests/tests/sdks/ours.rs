@@ -35,13 +35,9 @@ pub(crate) struct Received {
     pub(crate) payload: Vec<u8>,
 }
 
-impl ApplicationMessage for Received {
-    fn topic(&self) -> &[u8] {
-        self.topic.as_bytes()
-    }
-
-    fn payload(&self) -> &[u8] {
-        &self.payload
+impl<'m> ApplicationMessage<'m> for &'m Received {
+    fn topic_and_payload(self) -> (&'m [u8], &'m [u8]) {
+        (self.topic.as_bytes(), &self.payload)
     }
 }
 

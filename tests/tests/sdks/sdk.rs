@@ -25,6 +25,10 @@ pub(crate) struct Sdk {
     complaints: Option<JoinHandle<String>>,
 }
 
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "actions are written where they are asked for"
+)]
 impl Sdk {
     /// Starts the interpreter of a platform; it does nothing yet.
     pub(crate) fn start(platform: &str) -> Self {

@@ -5,14 +5,16 @@ mod gateway;
 mod provisioning;
 mod update;
 
-use mqtt_core::codec::{Publish, TopicName, Version};
-use mqtt_core::platform::json::RawJson;
-use mqtt_core::platform::thingsboard::{Credentials, Device, RateLimiter, Rates, Traffic};
+use mqtt_core::codec::{Publish, Version};
+use mqtt_core::platform::json::{JsonStr, RawJson};
+use mqtt_core::platform::thingsboard::{
+    AttributeUpdate, Credentials, Device, RateLimiter, Rates, SessionLimits, Traffic,
+};
 use mqtt_core::session::Options;
 use mqtt_tests::recorder::Downlink;
 use serde_json::{Value, json};
 
-use crate::ours::{NOW, Received};
+use crate::ours::{NOW, Ours, Received};
 
 const DEVICE: Device = Device::new();
 const TOKEN: &str = "A1_TEST_TOKEN";
@@ -38,16 +40,38 @@ fn answer_limits(publish: &Publish<'_>, limits: &str) -> Vec<Downlink> {
     vec![Downlink::new(format!("{RPC_RESPONSE}{id}"), limits)]
 }
 
+/// Asks for the limits of the session; what was sent, and the answer.
+fn ask_limits(ours: &mut Ours, limits: &'static str) -> (Vec<Value>, Received) {
+    ours.recorder
+        .answers(move |publish| answer_limits(publish, limits));
+    let records = ours.sends(&[&DEVICE.session_limits_request(1)]);
+    (records, ours.next_message())
+}
+
+fn session_limits(received: &Received) -> SessionLimits<'_> {
+    let response = DEVICE.rpc_response(received).expect("JSON");
+    let response = response.expect("a response");
+    response.session_limits().expect("limits")
+}
+
 /// How many messages may be sent at once.
 fn burst(rates: &Rates<'_>) -> u32 {
     let mut limiter = RateLimiter::new(rates).expect("rates");
-    (0..)
-        .find(|_| limiter.try_send(Traffic::Other, NOW).is_err())
-        .expect("a limit")
+    let mut burst = 0;
+    while limiter.try_send(Traffic::Other, NOW).is_ok() {
+        burst += 1;
+    }
+    burst
 }
 
-fn topic(received: &Received) -> TopicName<'_> {
-    TopicName::new(&received.topic).expect("a topic name")
+fn attributes(update: &AttributeUpdate<'_>) -> Value {
+    match update {
+        AttributeUpdate::Changed(values) => value(*values),
+        AttributeUpdate::Deleted(keys) => {
+            let keys: Vec<_> = keys.iter().map(JsonStr::as_str).collect();
+            json!({"deleted": keys})
+        }
+    }
 }
 
 fn json(bytes: &[u8]) -> Value {

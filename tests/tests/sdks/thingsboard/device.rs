@@ -1,13 +1,12 @@
 //! A device.
 
-use mqtt_core::platform::thingsboard::{
-    AttributeKeys, AttributeUpdate, Claim, Credentials, Sample,
-};
+use mqtt_core::platform::thingsboard::{AttributeKeys, Claim, Credentials, Sample};
 use mqtt_tests::recorder::Downlink;
 use serde_json::{Value, json};
 
 use super::{
-    DEVICE, RPC_REQUEST, RPC_RESPONSE, TOKEN, answer_limits, burst, object, options, topic, value,
+    DEVICE, RPC_REQUEST, RPC_RESPONSE, TOKEN, answer_limits, ask_limits, burst, object, options,
+    session_limits, value,
 };
 use crate::compare::{ABSENT, Comparison, Difference};
 use crate::ours::{Ours, Received};
@@ -127,13 +126,9 @@ fn connected(comparison: &mut Comparison) -> (Sdk, Ours) {
     let credentials = Credentials::access_token(TOKEN).expect("a token");
     let options = options(&credentials).subscriptions(&subscriptions);
     let (mut ours, mut we_connect) = Ours::connect(&options);
-    ours.recorder
-        .answers(|publish| answer_limits(publish, LIMITS));
-    we_connect.extend(ours.sends(&[&DEVICE.session_limits_request(1)]));
-    let received = ours.next_message();
-    let response = DEVICE.rpc_response(topic(&received), &received.payload);
-    let response = response.expect("JSON").expect("a response");
-    let limits = response.session_limits().expect("limits");
+    let (records, received) = ask_limits(&mut ours, LIMITS);
+    we_connect.extend(records);
+    let limits = session_limits(&received);
     let our_limits = json!({"burst": burst(&limits.rates)});
 
     comparison.sent("connect", &sdk_connects, &we_connect);
@@ -254,20 +249,14 @@ const ATTRIBUTE_UPDATES: &[(&str, &str)] = &[
 ];
 
 fn attribute_answer(received: &Received) -> Value {
-    let response = DEVICE.attribute_response(topic(received), &received.payload);
+    let response = DEVICE.attribute_response(received);
     let response = response.expect("an object").expect("a response");
     object([("client", response.client), ("shared", response.shared)])
 }
 
 fn attribute_update(received: &Received) -> Value {
-    let update = DEVICE.attribute_update(topic(received), &received.payload);
-    match update.expect("an object").expect("an update") {
-        AttributeUpdate::Changed(values) => value(values),
-        AttributeUpdate::Deleted(keys) => {
-            let keys: Vec<_> = keys.iter().map(|key| key.as_str()).collect();
-            json!({"deleted": keys})
-        }
-    }
+    let update = DEVICE.attribute_update(received).expect("an object");
+    super::attributes(&update.expect("an update"))
 }
 
 fn calls(comparison: &mut Comparison, sdk: &mut Sdk, ours: &mut Ours) {
@@ -280,7 +269,7 @@ fn calls(comparison: &mut Comparison, sdk: &mut Sdk, ours: &mut Ours) {
     ] {
         let downlink = Downlink::new(format!("{RPC_REQUEST}{id}"), payload);
         let received = ours.receives(&downlink);
-        let request = DEVICE.rpc_request(topic(&received), &received.payload);
+        let request = DEVICE.rpc_request(&received);
         let request = request.expect("a call").expect("for us");
         let we_understand = json!(["rpc", {
             "id": request.id,
@@ -315,7 +304,7 @@ fn calls(comparison: &mut Comparison, sdk: &mut Sdk, ours: &mut Ours) {
     ] {
         let downlink = Downlink::new(format!("{RPC_RESPONSE}{id}"), payload);
         let received = ours.receives(&downlink);
-        let response = DEVICE.rpc_response(topic(&received), &received.payload);
+        let response = DEVICE.rpc_response(&received);
         let response = response.expect("JSON").expect("a response");
         assert_eq!(response.is_timeout(), id == 2);
         let we_understand = json!(["rpc_response", {

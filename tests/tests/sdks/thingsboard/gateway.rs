@@ -1,11 +1,11 @@
 //! A gateway.
 
 use mqtt_core::platform::thingsboard::gateway::{self, Found, Scope};
-use mqtt_core::platform::thingsboard::{AttributeUpdate, Claim, Credentials, Sample};
+use mqtt_core::platform::thingsboard::{Claim, Credentials, Sample};
 use mqtt_tests::recorder::Downlink;
 use serde_json::{Value, json};
 
-use super::{DEVICE, TOKEN, answer_limits, burst, options, topic, value};
+use super::{DEVICE, TOKEN, answer_limits, ask_limits, burst, options, session_limits, value};
 use crate::compare::{ABSENT, Comparison, Difference};
 use crate::ours::{Ours, Received};
 use crate::sdk::Sdk;
@@ -97,13 +97,9 @@ fn connected(comparison: &mut Comparison) -> (Sdk, Ours) {
     let credentials = Credentials::access_token(TOKEN).expect("a token");
     let options = options(&credentials).subscriptions(&subscriptions);
     let (mut ours, mut we_connect) = Ours::connect(&options);
-    ours.recorder
-        .answers(|publish| answer_limits(publish, LIMITS));
-    we_connect.extend(ours.sends(&[&DEVICE.session_limits_request(1)]));
-    let received = ours.next_message();
-    let response = DEVICE.rpc_response(topic(&received), &received.payload);
-    let response = response.expect("JSON").expect("a response");
-    let limits = response.session_limits().expect("limits");
+    let (records, received) = ask_limits(&mut ours, LIMITS);
+    we_connect.extend(records);
+    let limits = session_limits(&received);
     let our_limits = json!({
         "burst": burst(&limits.gateway_rates.expect("of the gateway")),
         "device_burst": burst(&limits.rates),
@@ -225,7 +221,7 @@ fn downlinks(comparison: &mut Comparison, sdk: &mut Sdk, ours: &mut Ours) {
     let call = r#"{"device":"A","data":{"id":7,"method":"toggle","params":{"pin":1}}}"#;
     let downlink = Downlink::new("v1/gateway/rpc", call);
     let received = ours.receives(&downlink);
-    let request = gateway::rpc_request(topic(&received), &received.payload);
+    let request = gateway::rpc_request(&received);
     let request = request.expect("a call").expect("for a device");
     let we_understand = json!(["gateway_rpc", {
         "device": request.device.as_str(),
@@ -239,7 +235,7 @@ fn downlinks(comparison: &mut Comparison, sdk: &mut Sdk, ours: &mut Ours) {
 }
 
 fn attribute_answer(received: &Received) -> Value {
-    let response = gateway::attribute_response(topic(received), &received.payload);
+    let response = gateway::attribute_response(received);
     let response = response.expect("an object").expect("a response");
     let mut answer = json!({"id": response.content.id, "device": response.device.as_str()});
     match response.content.found {
@@ -251,14 +247,8 @@ fn attribute_answer(received: &Received) -> Value {
 }
 
 fn attribute_update(received: &Received) -> Value {
-    let update = gateway::attribute_update(topic(received), &received.payload);
-    let update = update.expect("an object").expect("an update");
-    let data = match update.content {
-        AttributeUpdate::Changed(values) => value(values),
-        AttributeUpdate::Deleted(keys) => {
-            let keys: Vec<_> = keys.iter().map(|key| key.as_str()).collect();
-            json!({"deleted": keys})
-        }
-    };
+    let update = gateway::attribute_update(received).expect("an object");
+    let update = update.expect("an update");
+    let data = super::attributes(&update.content);
     json!({"device": update.device.as_str(), "data": data})
 }

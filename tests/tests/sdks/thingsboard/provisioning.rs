@@ -5,7 +5,6 @@ use mqtt_core::platform::thingsboard::provisioning::{self, Provisioned, Provisio
 use mqtt_tests::recorder::Downlink;
 use serde_json::{Value, json};
 
-use super::topic;
 use crate::compare::{ABSENT, Comparison, Difference};
 use crate::ours::{Ours, Received};
 use crate::sdk::Sdk;
@@ -156,7 +155,7 @@ fn provision(comparison: &mut Comparison, sdk: &mut Sdk, case: &Case) {
 }
 
 fn credentials(received: &Received) -> Value {
-    let response = provisioning::response(topic(received), &received.payload);
+    let response = provisioning::response(received);
     let success = |kind, value: Value| json!({"status": "SUCCESS", "credentialsType": kind, "credentialsValue": value});
     let text = |text: JsonStr<'_>| json!(text.as_str());
     match response.expect("an object").expect("a response") {

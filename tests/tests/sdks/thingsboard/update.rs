@@ -1,6 +1,6 @@
 //! Updates of firmware.
 
-use mqtt_core::codec::Publish;
+use mqtt_core::codec::{Publish, TopicName};
 use mqtt_core::platform::thingsboard::Credentials;
 use mqtt_core::platform::thingsboard::update::{
     Action, Chunk, Package, Update, UpdateError, UpdateOptions, UpdatePhase,
@@ -10,7 +10,7 @@ use mqtt_tests::hex;
 use mqtt_tests::recorder::Downlink;
 use serde_json::{Value, json};
 
-use super::{DEVICE, TOKEN, answer_limits, options, topic};
+use super::{DEVICE, TOKEN, answer_limits, options};
 use crate::compare::{ABSENT, Comparison, Difference};
 use crate::ours::{NOW, Ours, Received};
 use crate::sdk::Sdk;
@@ -205,15 +205,15 @@ fn our_update(checksum: &str, end: UpdatePhase) -> Vec<Value> {
 }
 
 fn receives(update: &mut Update<'_>, received: &Received, store: &mut [u8]) {
-    let (topic, payload) = (topic(received), &received.payload[..]);
-    let response = DEVICE.attribute_response(topic, payload).unwrap_or(None);
+    let response = DEVICE.attribute_response(received).unwrap_or(None);
     if let Some(response) = response {
         assert!(update.attribute_response(&response), "our request");
         return;
     }
-    let len = u32::try_from(payload.len()).expect("a short chunk");
+    let topic = TopicName::new(&received.topic).expect("a topic name");
+    let len = u32::try_from(received.payload.len()).expect("a short chunk");
     assert_eq!(update.begin_chunk(topic, len, NOW), Chunk::Wanted);
-    let (offset, bytes) = update.piece(payload);
+    let (offset, bytes) = update.piece(&received.payload);
     let offset = offset as usize;
     store[offset..offset + bytes.len()].copy_from_slice(bytes);
     update.end_chunk();

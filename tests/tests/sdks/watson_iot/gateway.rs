@@ -1,6 +1,7 @@
 //! A gateway.
 
 use mqtt_core::QoS;
+use mqtt_core::platform::json::{JsonStr, RawJson};
 use mqtt_core::platform::watson_iot::management::{
     ClearErrorCodes, ErrorCode, ManagedDevice, Profile, Target, Unmanage,
 };
@@ -121,11 +122,11 @@ fn a_gateway_speaks_as_the_sdk_does() {
     };
     let we_understand = json!(["notification", {
         "Request": notification.request.as_str(),
-        "Time": notification.time.and_then(|text| text.as_str()),
-        "Topic": notification.topic.and_then(|text| text.as_str()),
-        "Client": notification.client.and_then(|text| text.as_str()),
-        "RC": notification.code.and_then(|code| code.integer::<u16>()),
-        "Message": notification.message.and_then(|text| text.as_str()),
+        "Time": notification.time.and_then(JsonStr::as_str),
+        "Topic": notification.topic.and_then(JsonStr::as_str),
+        "Client": notification.client.and_then(JsonStr::as_str),
+        "RC": notification.code.and_then(RawJson::integer::<u16>),
+        "Message": notification.message.and_then(JsonStr::as_str),
     }]);
     comparison.understood("notification", &sdk.receives(&downlink), &we_understand);
 

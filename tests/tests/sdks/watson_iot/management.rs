@@ -55,7 +55,7 @@ const DIFFERENCES: &[Difference] = &[
         at: "/publications/0/payload/json/message",
         sdk: ANY,
         ours: ABSENT,
-        reason: "optional, and of no use beside a code of success",
+        reason: "optional; the code says it",
     },
     Difference {
         action: "log without data",
@@ -343,26 +343,28 @@ impl Both<'_> {
         let observe = json!({"reqId": "7", "d": {"fields": [{"field": "mgmt.firmware"}]}});
         self.asked("observe firmware", "observe", &observe, None);
 
-        let topic = "mgmt/initiate/firmware/download";
-        let delivered = |action| {
+        let [download, update] =
+            ["download", "update"].map(|action| format!("mgmt/initiate/firmware/{action}"));
+        let told = |action| {
             let uri = "http://192.0.2.1/image";
-            Some(json!(["firmware", {"action": action, "version": "2.0", "uri": uri}]))
+            json!(["firmware", {"action": action, "version": "2.0", "uri": uri}])
         };
-        self.asked(
-            "download",
-            topic,
-            &json!({"reqId": "8"}),
-            delivered("download"),
-        );
+        self.asked("update too early", &update, &json!({"reqId": "8"}), None);
+        // The SDK refuses, and nevertheless has the program do it.
+        assert_eq!(self.sdk.next_delivered(), told("update"));
+        let (id, tells) = (json!({"reqId": "9"}), Some(told("download")));
+        self.asked("download", &download, &id, tells);
         self.reports("downloading", json!(["state", 1]));
+        self.asked("download again", &download, &json!({"reqId": "10"}), None);
+        assert_eq!(self.sdk.next_delivered(), told("download"));
         self.managed.download_finished().expect("downloading");
         self.reports("downloaded", json!(["state", 2]));
 
-        let topic = "mgmt/initiate/firmware/update";
-        self.asked("update", topic, &json!({"reqId": "9"}), delivered("update"));
+        let (id, tells) = (json!({"reqId": "11"}), Some(told("update")));
+        self.asked("update", &update, &id, tells);
         self.managed.update_finished().expect("updating");
         self.reports("updated", json!(["update_status", 0]));
-        let cancel = json!({"reqId": "10", "d": {"fields": [{"field": "mgmt.firmware"}]}});
+        let cancel = json!({"reqId": "12", "d": {"fields": [{"field": "mgmt.firmware"}]}});
         self.asked("cancel firmware", "cancel", &cancel, None);
     }
 

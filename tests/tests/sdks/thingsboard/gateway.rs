@@ -13,7 +13,8 @@ use crate::sdk::Sdk;
 const LIMITS: &str = r#"{"maxPayloadSize":65536,"maxInflightMessages":100,
     "rateLimits":{"messages":"200:1"},"gatewayRateLimits":{"messages":"1000:1"}}"#;
 
-const SWAPPED: &str = "the server gives the gateway's own limits as gatewayRateLimits; the SDK takes them for those of the devices";
+const LIMITS_OF_WHOM: &str = "by gatewayRateLimits the server counts all that the gateway sends, by rateLimits each device behind it; \
+     the SDK counts its devices together by the first, and its own messages by the second";
 
 const DIFFERENCES: &[Difference] = &[
     Difference {
@@ -35,14 +36,14 @@ const DIFFERENCES: &[Difference] = &[
         at: "/understood/burst",
         sdk: "160",
         ours: "800",
-        reason: SWAPPED,
+        reason: LIMITS_OF_WHOM,
     },
     Difference {
         action: "limits",
         at: "/understood/device_burst",
         sdk: "800",
         ours: "160",
-        reason: SWAPPED,
+        reason: LIMITS_OF_WHOM,
     },
     Difference {
         action: "device of no profile connects",

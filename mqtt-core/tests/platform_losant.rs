@@ -414,6 +414,27 @@ fn the_payload_of_a_command_becomes_a_type_of_the_application() {
 }
 
 #[test]
+fn dates_and_decimals_can_be_fields_of_the_payload() {
+    #[derive(Deserialize, PartialEq, Debug)]
+    struct Schedule {
+        when: Date,
+        celsius: Decimal<1>,
+        until: Option<Date>,
+    }
+    let payload = br#"{"name":"at","payload":{"when":{"$date":{"$numberLong":"5"}},"celsius":-7.25,"until":null}}"#;
+    let command = DEVICE.command((COMMAND, &payload[..])).unwrap().unwrap();
+    let expected = Schedule {
+        when: Date(5),
+        celsius: Decimal::new(-72),
+        until: None,
+    };
+    assert_eq!(command.payload(), Ok(expected));
+    let payload = br#"{"name":"at","payload":{"when":"now","celsius":1}}"#;
+    let command = DEVICE.command((COMMAND, &payload[..])).unwrap().unwrap();
+    assert_eq!(command.payload::<Schedule>(), Err(JsonError::Type));
+}
+
+#[test]
 fn dates_come_in_three_forms() {
     let date = |json: &str| {
         let payload = format!(r#"{{"name":"at","payload":{json},"$time":{json}}}"#);

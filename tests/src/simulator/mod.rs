@@ -198,6 +198,11 @@ impl Simulator {
         }
     }
 
+    /// Whether there was such an event since the last one that was waited for. Does not wait.
+    pub fn has_seen(&self, is_it: impl Fn(&Event) -> bool) -> bool {
+        self.shared.lock().hub.events().iter().any(is_it)
+    }
+
     /// Waits for a message on a topic, and returns its payload.
     ///
     /// # Errors

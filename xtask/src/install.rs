@@ -50,12 +50,8 @@ pub(crate) fn programs(wanted: &[(&str, &str)]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
-    apt_update()?;
-    apt_get(
-        &["install", "-q", "-y", "--no-install-recommends"],
-        &packages,
-    )?;
+    let wanted: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    packages(&wanted)?;
     for (program, package) in missing {
         ensure!(
             is_in_path(program),
@@ -63,6 +59,12 @@ pub(crate) fn programs(wanted: &[(&str, &str)]) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Installs Debian packages.
+pub(crate) fn packages(names: &[&str]) -> Result<()> {
+    apt_update()?;
+    apt_get(&["install", "-q", "-y", "--no-install-recommends"], names)
 }
 
 /// The checks of `deny.toml` that need no network.
@@ -132,7 +134,7 @@ fn apt_get(arguments: &[&str], packages: &[&str]) -> Result<()> {
     succeed(apt_get.args(arguments).args(packages))
 }
 
-fn succeed(command: &mut Command) -> Result<()> {
+pub(crate) fn succeed(command: &mut Command) -> Result<()> {
     let status = command
         .status()
         .with_context(|| format!("cannot start {command:?}"))?;

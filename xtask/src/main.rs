@@ -6,6 +6,7 @@ mod codec;
 mod firmware;
 mod image;
 mod install;
+mod sdks;
 mod size;
 mod steps;
 mod table;
@@ -35,6 +36,8 @@ enum Command {
         #[arg(long, value_name = "TEXT")]
         only: Option<String>,
     },
+    /// Install the platforms' official Python SDKs, for `cargo test -p mqtt-tests --features sdks`
+    Sdks,
     /// Flash, RAM and panic branches of the size jobs
     Size,
     /// Boots firmware in emulators with a real broker, and builds it for the boards that have none
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     match Arguments::parse().command {
         Command::Test { keep_going, only } => test::run(keep_going, only),
+        Command::Sdks => sdks::install(),
         Command::Size => size::print(),
         Command::Firmware(arguments) => firmware::run(&arguments),
         Command::Bench { runs } => bench::run(runs),

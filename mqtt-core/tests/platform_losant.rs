@@ -370,7 +370,7 @@ fn a_gateway_learns_which_peripheral_is_meant() {
         "losant/57615eebc035bd0100cb964a/command",
         br#"{"name":"start"}"#,
     );
-    let (id, command) = read_command(&message).unwrap().unwrap();
+    let (id, command) = read_command(message).unwrap().unwrap();
     assert_eq!(id, "57615eebc035bd0100cb964a");
     assert!(command.name == "start");
     for topic in [

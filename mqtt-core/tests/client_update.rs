@@ -1,5 +1,10 @@
 //! An update of firmware on the client: whole chunks, streamed ones, and a link that is lost inside one.
 #![cfg(feature = "client")]
+#![allow(
+    clippy::large_futures,
+    clippy::large_types_passed_by_value,
+    reason = "memory is plentiful here"
+)]
 
 mod support;
 
@@ -8,7 +13,7 @@ use std::{cell::RefCell, convert::Infallible, future::poll_fn, pin::pin, rc::Rc,
 use mqtt_core::{
     Instant,
     client::{Client, Inbox, Kind},
-    codec::Packet,
+    codec::{Packet, PacketIdentifier},
     platform::{
         thingsboard::{
             Device,
@@ -110,7 +115,7 @@ fn image() -> Vec<u8> {
 fn answer(link: &Link, image: &[u8], cut: &mut Option<(usize, usize)>) {
     let requests = link.packets(|packet| match packet {
         Packet::Publish(publish) => {
-            let identifier = publish.packet_identifier.map_or(0, |id| id.get());
+            let identifier = publish.packet_identifier.map_or(0, PacketIdentifier::get);
             Some((
                 publish.topic.to_string(),
                 publish.payload.to_vec(),

@@ -39,11 +39,12 @@ impl Device<'_> {
     ///
     /// Commands of unknown name or format are delivered like any other.
     #[must_use]
-    pub fn command<'m>(&self, message: &'m impl ApplicationMessage) -> Option<Content<'m>> {
-        let mut levels = Levels::new(message.topic())?;
+    pub fn command<'m>(&self, message: impl ApplicationMessage<'m>) -> Option<Content<'m>> {
+        let (topic, payload) = message.topic_and_payload();
+        let mut levels = Levels::new(topic)?;
         levels.expect("iot-2")?;
         levels.expect("cmd")?;
-        levels.content(message.payload())
+        levels.content(payload)
     }
 }
 
@@ -66,9 +67,10 @@ impl Gateway<'_> {
     /// [`MalformedMessage`] for a notification that is none.
     pub fn message<'m>(
         &self,
-        message: &'m impl ApplicationMessage,
+        message: impl ApplicationMessage<'m>,
     ) -> Result<Option<ToGateway<'m>>, MalformedMessage> {
-        self.read(message.topic(), message.payload())
+        let (topic, payload) = message.topic_and_payload();
+        self.read(topic, payload)
     }
 
     fn read<'m>(
@@ -125,9 +127,10 @@ impl Application<'_> {
     /// [`MalformedMessage`] for a status that is none.
     pub fn message<'m>(
         &self,
-        message: &'m impl ApplicationMessage,
+        message: impl ApplicationMessage<'m>,
     ) -> Result<Option<ToApplication<'m>>, MalformedMessage> {
-        ToApplication::read(message.topic(), message.payload())
+        let (topic, payload) = message.topic_and_payload();
+        ToApplication::read(topic, payload)
     }
 }
 

@@ -220,13 +220,14 @@ impl<'a> ManagedDevice<'a> {
     /// [`MalformedMessage`]: it is not to be acted on, and cannot be answered.
     pub fn handle<'m>(
         &mut self,
-        message: &'m impl ApplicationMessage,
+        message: impl ApplicationMessage<'m>,
         now: Instant,
     ) -> Result<Option<Action<'m>>, MalformedMessage>
     where
         'a: 'm,
     {
-        self.take(message.topic(), message.payload(), now)
+        let (topic, payload) = message.topic_and_payload();
+        self.take(topic, payload, now)
     }
 
     /// The response to a request to observe attributes, with their `values`. From now on the server is to be told of

@@ -97,6 +97,26 @@ pub fn parse_interval(text: &str) -> Result<Duration, String> {
     commands::interval(seconds).map_err(|error| error.to_string())
 }
 
+/// A URL without user name and password, to be shown.
+#[must_use]
+pub fn without_user(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let address = rest.rsplit_once('@').map_or(rest, |(_, address)| address);
+            format!("{scheme}://{address}")
+        }
+        None => url.to_owned(),
+    }
+}
+
+/// Whether a URL says more than where the server is.
+#[must_use]
+pub fn has_path(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split_once('/')
+        .is_some_and(|(_, path)| !path.is_empty())
+}
+
 /// Reads `0`, `1` or `2`.
 ///
 /// # Errors
@@ -108,5 +128,26 @@ pub fn parse_qos(text: &str) -> Result<QoS, String> {
         "1" => Ok(QoS::AtLeastOnce),
         "2" => Ok(QoS::ExactlyOnce),
         _ => Err("expected 0, 1 or 2".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn password_of_a_url_is_not_shown() {
+        assert_eq!(
+            without_user("mqtts://user:p@ss@host:8883/id"),
+            "mqtts://host:8883/id"
+        );
+        assert_eq!(without_user("mqtt://host"), "mqtt://host");
+    }
+
+    #[test]
+    fn path_of_a_url_is_what_follows_the_host() {
+        assert!(has_path("wss://host:443/api/mqtt/"));
+        assert!(!has_path("wss://host:443/"));
+        assert!(!has_path("mqtt://host"));
     }
 }

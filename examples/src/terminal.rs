@@ -44,8 +44,16 @@ pub fn time_of_day() -> String {
 /// Seconds since 1970-01-01T00:00:00Z.
 #[must_use]
 pub fn seconds_since_1970() -> u64 {
+    milliseconds_since_1970() / 1000
+}
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+#[must_use]
+pub fn milliseconds_since_1970() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
 }
 
 /// The time of day in UTC of a moment that is so many seconds after 1970.
@@ -73,6 +81,11 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// A line was typed below the frame, so the cursor is further down.
+    pub fn line_typed(&mut self) {
+        self.drawn += 1;
+    }
+
     /// Draws `lines`, in one write so that nothing flickers.
     ///
     /// # Errors

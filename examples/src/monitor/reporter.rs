@@ -14,6 +14,7 @@ use super::report::Report;
 use super::round_trips::RoundTrips;
 use super::screen::{Outcome, Screen};
 use super::sensors::Sensors;
+use crate::simulator::Said;
 
 /// Sends the readings of this machine again and again.
 #[derive(Debug)]
@@ -151,6 +152,18 @@ impl Reporter {
     /// When nobody reads it.
     pub fn note(&mut self, note: &str) -> io::Result<()> {
         self.screen.note(note, &self.round_trips)
+    }
+
+    /// Shows what a simulator says.
+    ///
+    /// # Errors
+    ///
+    /// When nobody reads it.
+    pub fn simulator_said(&mut self, said: &Said) -> io::Result<()> {
+        if said.is_answer {
+            self.screen.line_typed();
+        }
+        self.note(&said.text)
     }
 
     /// For what nobody waits for. That there is no room is worth a line, not the end of the device.

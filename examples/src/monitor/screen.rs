@@ -80,6 +80,13 @@ impl Screen {
         terminal::print(&note)
     }
 
+    /// A line was typed.
+    pub(crate) fn line_typed(&mut self) {
+        if let Some(panel) = &mut self.panel {
+            panel.line_typed();
+        }
+    }
+
     fn panel(
         &mut self,
         change: impl FnOnce(&mut Panel),

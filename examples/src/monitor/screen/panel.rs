@@ -91,6 +91,10 @@ impl Panel {
         self.note = note;
     }
 
+    pub(super) fn line_typed(&mut self) {
+        self.frame.line_typed();
+    }
+
     /// Draws over what was drawn before.
     pub(super) fn draw(&mut self, round_trips: &RoundTrips) -> io::Result<()> {
         self.frame.draw(&self.lines(round_trips))

@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// Whether standard output is a terminal that can move its cursor.
 #[must_use]
@@ -17,13 +20,27 @@ pub fn wants_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// Progress bars, on standard error if that is a terminal. They stay below the lines that [`print`] writes.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
 /// Writes a line to standard output.
 ///
 /// # Errors
 ///
 /// When nobody reads it any more.
 pub fn print(text: &str) -> io::Result<()> {
-    writeln!(io::stdout(), "{text}")
+    BARS.suspend(|| writeln!(io::stdout(), "{text}"))
+}
+
+/// A progress bar for so many bytes, if standard error is a terminal. Gone when it is finished and cleared.
+#[must_use]
+pub fn progress_bar(bytes: u64) -> Option<ProgressBar> {
+    if !io::stderr().is_terminal() {
+        return None;
+    }
+    let style = "{msg} {bar:40} {percent:>3} %  {bytes} of {total_bytes}  {bytes_per_sec}  {eta}";
+    let style = ProgressStyle::with_template(style).ok()?;
+    Some(BARS.add(ProgressBar::new(bytes).with_style(style)))
 }
 
 /// Writes a line to standard output, with the time before it.

@@ -60,10 +60,20 @@ impl Reporter {
         title: &str,
         subtitle: &str,
     ) -> Self {
+        Self::with_screen(client, every, wanted, Screen::new(title, subtitle))
+    }
+
+    /// As [`Reporter::new`], but shows plain lines on a terminal too.
+    #[must_use]
+    pub fn in_lines(client: Client, every: Duration, wanted: Option<u32>) -> Self {
+        Self::with_screen(client, every, wanted, Screen::lines())
+    }
+
+    fn with_screen(client: Client, every: Duration, wanted: Option<u32>, screen: Screen) -> Self {
         Self {
             client,
             sensors: Sensors::new("/"),
-            screen: Screen::new(title, subtitle),
+            screen,
             link: LinkState::Idle,
             ticker: ticker(every),
             wanted,

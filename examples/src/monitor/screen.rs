@@ -31,9 +31,16 @@ pub(crate) enum Outcome {
 impl Screen {
     /// The panel when standard output is a terminal that can move its cursor, else plain lines.
     pub(crate) fn new(title: &str, subtitle: &str) -> Self {
-        let panel = terminal::is_interactive().then(|| Panel::new(title, subtitle));
         Self {
-            panel,
+            panel: terminal::is_interactive().then(|| Panel::new(title, subtitle)),
+            ..Self::lines()
+        }
+    }
+
+    /// Plain lines everywhere.
+    pub(crate) fn lines() -> Self {
+        Self {
+            panel: None,
             link: LinkState::Idle.to_string(),
         }
     }

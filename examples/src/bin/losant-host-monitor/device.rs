@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use examples::ending::Interrupt;
 use examples::monitor::commands::Command;
+use examples::monitor::report::Values;
 use examples::monitor::{Due, Reporter, host_name, system_name};
 use examples::simulator::{PlatformSimulator, said};
 use examples::terminal::milliseconds_since_1970;
@@ -11,7 +12,7 @@ use mqtt_std::platform::losant;
 use mqtt_std::{Inbox, LinkState, PublishError, Received, now};
 use tokio::time::timeout;
 
-use crate::attributes::{Answer, Attributes};
+use crate::answer::Answer;
 use crate::commands;
 
 /// How long the last acknowledgements may take when the program ends.
@@ -83,10 +84,10 @@ impl<'a> Device<'a> {
         }
         let device = &self.device;
         self.reporter.report(|client, report| {
-            let attributes = Attributes::from(&report.reading);
+            let values = Values::from(&report.reading);
             // Of the moment: what waits for the link must not get the time at which it arrives.
             let time = losant::Millis(milliseconds_since_1970());
-            client.try_publish(&device.state(&attributes).at(time).at_least_once())
+            client.try_publish(&device.state(&values).at(time).at_least_once())
         })
     }
 

@@ -3,8 +3,8 @@
 //!
 //! Without `--device-id` it brings a simulated Losant, so that it works without an account.
 
+mod answer;
 mod arguments;
-mod attributes;
 mod commands;
 mod device;
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args;
 use mqtt_std::{Options, OptionsError, QoS, Version};
 
@@ -107,6 +108,22 @@ pub fn without_user(url: &str) -> String {
         }
         None => url.to_owned(),
     }
+}
+
+/// The folder of this user's in which `program` keeps what belongs to `of`, an address for example.
+///
+/// # Errors
+///
+/// When the user has no home folder.
+pub fn state_folder(program: &str, of: &str) -> anyhow::Result<PathBuf> {
+    let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let base = base.or_else(|| Some(std::env::home_dir()?.join(".local/state")));
+    let base = base.context("there is no home folder: give --state")?;
+    let name = of.replace(
+        |letter: char| !letter.is_ascii_alphanumeric() && letter != '.',
+        "-",
+    );
+    Ok(base.join("mqtt-examples").join(program).join(name))
 }
 
 /// Whether a URL says more than where the server is.

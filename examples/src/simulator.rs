@@ -115,9 +115,21 @@ pub async fn said(simulator: &mut Option<PlatformSimulator>) -> Said {
 /// What is worth a line. Messages are not: the program shows its own.
 fn telling(event: &Event) -> Option<String> {
     match event {
+        // That our own reports have come is shown by their acknowledgements.
+        Event::Note(text) if is_echo(text) => None,
         Event::Note(text) => Some(text.clone()),
         Event::Refused { client_id, .. } => Some(format!("refused {client_id}")),
+        Event::Closed { client_id, reason } if client_id.is_empty() => {
+            Some(format!("link ended: {reason}"))
+        }
         Event::Closed { client_id, reason } => Some(format!("link of {client_id} ended: {reason}")),
         _ => None,
     }
+}
+
+fn is_echo(note: &str) -> bool {
+    let is_report = ["state of ", "telemetry of ", "event "]
+        .iter()
+        .any(|start| note.starts_with(start));
+    is_report && note.contains(": {")
 }

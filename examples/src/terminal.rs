@@ -84,6 +84,26 @@ pub fn clock(seconds: u64) -> String {
     )
 }
 
+/// A moment in UTC, so many seconds after 1970, in ISO 8601: `2026-11-21T08:41:01Z`.
+#[must_use]
+pub fn iso_8601(seconds: u64) -> String {
+    // Years that begin in March end with the leap day. 719,468 days lie between 0000-03-01 and 1970-01-01.
+    let days = seconds / 86_400 + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let (month, next_year) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    let year = era * 400 + year_of_era + next_year;
+    format!("{year:04}-{month:02}-{day:02}T{}Z", clock(seconds))
+}
+
 /// Lines and columns of the terminal; 24 and 80 if it does not tell.
 #[must_use]
 pub fn size() -> (usize, usize) {
@@ -134,5 +154,14 @@ mod tests {
     fn clock_shows_the_time_of_day() {
         assert_eq!(clock(1_700_000_000), "22:13:20");
         assert_eq!(clock(0), "00:00:00");
+    }
+
+    #[test]
+    fn dates_know_leap_years() {
+        assert_eq!(iso_8601(0), "1970-01-01T00:00:00Z");
+        assert_eq!(iso_8601(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(iso_8601(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(iso_8601(1_700_000_000), "2023-11-14T22:13:20Z");
+        assert_eq!(iso_8601(4_107_542_400), "2100-03-01T00:00:00Z");
     }
 }

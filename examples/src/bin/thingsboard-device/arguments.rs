@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use examples::arguments::parse_interval;
+use examples::arguments::{parse_interval, state_folder, without_user};
 use examples::secret::Secret;
 use mqtt_std::{Options, OptionsError};
 
@@ -157,16 +156,10 @@ impl Arguments {
             return Ok(folder.clone());
         }
         let server = match &self.url {
-            Some(_) => examples::arguments::without_user(url).replace(
-                |letter: char| !letter.is_ascii_alphanumeric() && letter != '.',
-                "-",
-            ),
+            Some(_) => without_user(url),
             None => "simulator".to_owned(),
         };
-        let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
-        let base = base.or_else(|| Some(std::env::home_dir()?.join(".local/state")));
-        let base = base.context("there is no home folder: give --state")?;
-        Ok(base.join("mqtt-examples/thingsboard-device").join(server))
+        state_folder("thingsboard-device", &server)
     }
 }
 

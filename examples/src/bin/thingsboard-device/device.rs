@@ -181,7 +181,7 @@ impl<'a> Device<'a> {
 
     /// The message is acknowledged when it is dropped: what the server takes for delivered has been worked on.
     async fn take(&mut self, mut received: Received<'_>) -> anyhow::Result<()> {
-        if self.firmware.receive(&mut received).await {
+        if self.firmware.receive(&mut received).await? {
             return Ok(());
         }
         match self.read(&received) {

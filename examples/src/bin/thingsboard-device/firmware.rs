@@ -1,5 +1,6 @@
 //! The firmware update: how far it is, and what is to be done about it.
 
+use std::io;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -23,6 +24,7 @@ const LINE_EVERY: u32 = 10;
 /// An update that may be going on.
 pub(crate) struct Firmware<'a> {
     state: &'a State,
+    running: &'a Version,
     updater: Updater<'a, UpdateFile>,
     /// What the server offers.
     offered: Option<Version>,
@@ -48,6 +50,7 @@ impl<'a> Firmware<'a> {
         };
         Ok(Self {
             state,
+            running,
             updater: Box::pin(Updater::open(Device::new(), options, state.store()?)).await,
             offered: None,
             phase: UpdatePhase::Idle,
@@ -73,9 +76,9 @@ impl<'a> Firmware<'a> {
     }
 
     /// Takes a message; true if it is about nothing but the update.
-    pub(crate) async fn receive(&mut self, received: &mut Received<'_>) -> bool {
-        self.note_offer(received);
-        Box::pin(self.updater.receive_from(received)).await
+    pub(crate) async fn receive(&mut self, received: &mut Received<'_>) -> io::Result<bool> {
+        self.note_offer(received)?;
+        Ok(Box::pin(self.updater.receive_from(received)).await)
     }
 
     /// Whether it is time to restart with the new firmware.
@@ -157,7 +160,7 @@ impl<'a> Firmware<'a> {
     }
 
     /// Remembers title and version of what is offered; the rest is the updater's business.
-    fn note_offer(&mut self, received: &Received<'_>) {
+    fn note_offer(&mut self, received: &Received<'_>) -> io::Result<()> {
         let device = Device::new();
         let attributes = match device.attribute_update(received) {
             Ok(Some(AttributeUpdate::Changed(changed))) => Some(changed),
@@ -167,9 +170,14 @@ impl<'a> Firmware<'a> {
             },
             _ => None,
         };
-        if let Some(version) = attributes.and_then(offered) {
-            self.offered = Some(version);
+        let Some(version) = attributes.and_then(offered) else {
+            return Ok(());
+        };
+        if version == *self.running && self.offered.as_ref() != Some(&version) {
+            terminal::print_with_time("update: what is offered runs already")?;
         }
+        self.offered = Some(version);
+        Ok(())
     }
 }
 

@@ -104,11 +104,11 @@ pub fn iso_8601(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{}Z", clock(seconds))
 }
 
-/// Lines and columns of the terminal; 24 and 80 if it does not tell.
+/// Lines of the terminal; 24 if it does not tell.
 #[must_use]
-pub fn size() -> (usize, usize) {
-    let size = rustix::termios::tcgetwinsize(io::stdout());
-    size.map_or((24, 80), |size| (size.ws_row.into(), size.ws_col.into()))
+pub fn height() -> usize {
+    let told = |lines| if lines == 0 { 24 } else { usize::from(lines) };
+    rustix::termios::tcgetwinsize(io::stdout()).map_or(24, |size| told(size.ws_row))
 }
 
 /// Lines that are drawn over those drawn before.

@@ -209,8 +209,9 @@ impl Panel {
 
 /// As many as the terminal has room for.
 fn visible_rows() -> usize {
-    let (height, _) = terminal::size();
-    height.saturating_sub(Panel::MARGIN).clamp(1, Panel::ROWS)
+    terminal::height()
+        .saturating_sub(Panel::MARGIN)
+        .clamp(1, Panel::ROWS)
 }
 
 /// A size for people, in binary units.

@@ -7,8 +7,10 @@ use std::collections::BTreeSet;
 use common::{Setup, converse, converse_in, new_session, puback, pubcomp, pubrec, pubrel};
 use mqtt_core::{
     Message, QoS, Version,
-    codec::{EncodeError, Packet, Properties, ReasonCode, Subscription, TopicError, TopicName},
-    session::{DeliveryError, PublishError},
+    codec::{
+        Connect, EncodeError, Packet, Properties, ReasonCode, Subscription, TopicError, TopicName,
+    },
+    session::{DeliveryError, Options, PublishError},
 };
 
 const ONE: Message<'static> = Message::new("a", b"1").at_least_once();
@@ -18,6 +20,8 @@ fn keep_session(setup: &mut Setup) {
     setup.options.clean_session = false;
 }
 
+/// MQTT 3.1.1 [MQTT-1.5.3-3]
+/// MQTT 5 [MQTT-1.5.4-3]
 #[test]
 fn a_byte_order_mark_is_part_of_the_topic() {
     converse(
@@ -32,6 +36,8 @@ fn a_byte_order_mark_is_part_of_the_topic() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-3.1.2-6]
+/// MQTT 5 [MQTT-3.1.2-4]
 #[test]
 fn a_clean_session_takes_nothing_over() {
     converse(
@@ -59,6 +65,8 @@ fn a_clean_session_takes_nothing_over() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-3.1.3-2]
+/// MQTT 5 [MQTT-3.1.3-2]
 #[test]
 fn every_link_of_a_session_bears_the_same_client_identifier() {
     converse(keep_session, |trace| {
@@ -73,6 +81,8 @@ fn every_link_of_a_session_bears_the_same_client_identifier() {
     });
 }
 
+/// MQTT 3.1.1 [MQTT-3.1.3-3] [MQTT-3.1.3-6]
+/// MQTT 5 [MQTT-3.1.3-3]
 #[test]
 fn an_empty_client_identifier_is_an_empty_string() {
     let set = |setup: &mut Setup| setup.options.client_id = "";
@@ -88,6 +98,8 @@ fn an_empty_client_identifier_is_an_empty_string() {
     });
 }
 
+/// MQTT 3.1.1 [MQTT-1.5.3-2] [MQTT-3.1.3-4] [MQTT-3.1.3-10] [MQTT-3.1.3-11]
+/// MQTT 5 [MQTT-1.5.4-2] [MQTT-1.5.7-1] [MQTT-3.1.3-4] [MQTT-3.1.3-11] [MQTT-3.1.3-12]
 #[test]
 fn text_with_nul_is_refused_before_a_byte_is_sent() {
     type Set = fn(&mut Setup);
@@ -119,6 +131,8 @@ fn text_with_nul_is_refused_before_a_byte_is_sent() {
     assert_eq!(TopicName::new("will\0"), Err(TopicError::Nul));
 }
 
+/// MQTT 3.1.1 [MQTT-3.8.3-3] [MQTT-3.10.3-2]
+/// MQTT 5 [MQTT-3.8.3-2] [MQTT-3.10.3-2]
 #[test]
 fn a_request_without_a_filter_is_refused() {
     converse(
@@ -134,6 +148,7 @@ fn a_request_without_a_filter_is_refused() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-3.8.3-4]
 #[test]
 fn on_3_1_1_a_subscription_has_no_option_but_its_qos() {
     use mqtt_core::codec::RetainHandling;
@@ -157,6 +172,8 @@ fn on_3_1_1_a_subscription_has_no_option_but_its_qos() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-2.3.1-1] [MQTT-2.3.1-2]
+/// MQTT 5 [MQTT-2.2.1-3] [MQTT-4.3.2-1] [MQTT-4.3.3-1]
 #[test]
 fn each_exchange_has_an_identifier_of_its_own() {
     converse(
@@ -178,6 +195,7 @@ fn each_exchange_has_an_identifier_of_its_own() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-4.3.3-2]
 #[test]
 fn a_refused_qos_2_message_is_not_delivered_again_on_3_1_1() {
     converse_in(Version::V3_1_1, keep_session, |trace| {
@@ -205,6 +223,23 @@ fn a_refused_qos_2_message_is_not_delivered_again_on_3_1_1() {
     });
 }
 
+#[test]
+fn nothing_that_is_printed_holds_credentials() {
+    let print = |options: Options<'_>, user_name, password| {
+        let connect = Connect {
+            user_name: Some(user_name),
+            password: Some(password),
+            ..Connect::new("dev1")
+        };
+        let options = options.credentials(user_name, password);
+        format!("{options:?} {:?}", Packet::Connect(connect))
+    };
+    let options = Options::new("dev1");
+    let printed = print(options, "token", b"secret");
+    assert_eq!(printed, print(options, "", b""));
+    assert!(printed.contains("dev1"));
+}
+
 #[cfg(feature = "v5")]
 mod v5 {
     use std::num::NonZeroU32;
@@ -230,6 +265,8 @@ mod v5 {
         Property::MaximumPacketSize(NonZeroU32::new(maximum).unwrap())
     }
 
+    /// MQTT 5 [MQTT-3.4.2-2] [MQTT-3.4.2-3] [MQTT-3.5.2-2] [MQTT-3.5.2-3] [MQTT-3.6.2-2] [MQTT-3.6.2-3]
+    /// MQTT 5 [MQTT-3.7.2-2] [MQTT-3.7.2-3] [MQTT-3.14.2-3] [MQTT-3.14.2-4]
     #[test]
     fn answers_have_neither_reason_string_nor_user_properties() {
         converse_in(
@@ -257,6 +294,7 @@ mod v5 {
         );
     }
 
+    /// MQTT 5 [MQTT-3.4.2-1] [MQTT-3.5.2-1]
     #[test]
     fn a_message_is_refused_with_a_code_that_its_answer_can_have() {
         converse_in(
@@ -284,6 +322,7 @@ mod v5 {
         );
     }
 
+    /// MQTT 5 [MQTT-4.3.3-13]
     #[test]
     fn a_message_that_expired_meanwhile_is_answered_to_the_end() {
         let set = |setup: &mut Setup| setup.options.keep_alive_s = 0;
@@ -299,6 +338,8 @@ mod v5 {
         });
     }
 
+    /// MQTT 5 [MQTT-3.3.1-9] [MQTT-3.3.1-10] [MQTT-3.3.1-11] [MQTT-3.3.1-12] [MQTT-3.3.1-13] [MQTT-3.8.1-1]
+    /// MQTT 5 [MQTT-3.8.3-3] [MQTT-3.8.3-5]
     #[test]
     fn the_options_of_a_subscription_are_written_bit_by_bit() {
         let handlings = [
@@ -357,6 +398,7 @@ mod v5 {
 
     const METHOD: Property<'static> = Property::AuthenticationMethod("m");
 
+    /// MQTT 5 [MQTT-3.2.2-15] [MQTT-3.15.2-2] [MQTT-3.15.2-3] [MQTT-4.12.1-1]
     #[test]
     fn an_authentication_larger_than_the_server_accepts_is_not_sent() {
         converse_in(V5, authenticated, |trace| {
@@ -372,6 +414,7 @@ mod v5 {
         });
     }
 
+    /// MQTT 5 [MQTT-3.15.2-1]
     #[test]
     fn an_authentication_has_a_code_of_its_own() {
         converse_in(V5, authenticated, |trace| {
@@ -386,6 +429,7 @@ mod v5 {
         });
     }
 
+    /// MQTT 5 [MQTT-3.14.2-1]
     #[test]
     fn a_code_that_disconnect_cannot_have_still_ends_the_connection() {
         converse_in(

@@ -18,3 +18,4 @@ pub mod mosquitto;
 pub mod peer;
 pub mod probe;
 pub mod proxy;
+pub mod statements;

@@ -5,6 +5,8 @@ use mqtt_core::codec::Version;
 use super::tables::{Place, REASON_CODES};
 use super::{Verdict, check, check_from_server, packet};
 
+/// MQTT 5 [MQTT-3.2.2-8] [MQTT-3.4.2-1] [MQTT-3.5.2-1] [MQTT-3.6.2-1] [MQTT-3.7.2-1] [MQTT-3.9.3-2] [MQTT-3.11.3-2]
+/// MQTT 5 [MQTT-3.14.2-1] [MQTT-3.15.2-1]
 #[test]
 fn a_reason_code_is_taken_by_the_packets_that_have_it() {
     let mut cases = 0;
@@ -41,6 +43,7 @@ fn with_code(place: Place, code: u8) -> Vec<u8> {
     }
 }
 
+/// MQTT 3.1.1 [MQTT-3.2.2-6] [MQTT-3.9.3-2]
 #[test]
 fn a_return_code_of_3_1_1_is_taken_if_the_version_has_it() {
     let mut cases = 0;

@@ -5,6 +5,8 @@ use mqtt_core::codec::{FixedHeader, Version};
 use super::tables::FLAGS;
 use super::{VERSIONS, Verdict, check, check_from_server, packet};
 
+/// MQTT 3.1.1 [MQTT-2.2.2-2] [MQTT-3.3.1-2] [MQTT-3.3.1-4] [MQTT-3.6.1-1]
+/// MQTT 5 [MQTT-2.1.3-1] [MQTT-3.3.1-2] [MQTT-3.3.1-4] [MQTT-3.6.1-1] [MQTT-3.14.1-1] [MQTT-3.15.1-1]
 #[test]
 fn a_first_byte_is_taken_if_its_flags_are_those_of_its_type() {
     let mut cases = 0;
@@ -21,6 +23,8 @@ fn a_first_byte_is_taken_if_its_flags_are_those_of_its_type() {
     assert_eq!(cases, 512);
 }
 
+/// MQTT 3.1.1 [MQTT-3.2.2-4]
+/// MQTT 5 [MQTT-3.2.2-1] [MQTT-3.2.2-6]
 #[test]
 fn the_flags_of_connack_are_zero_but_for_a_session_that_is_present() {
     let mut cases = 0;
@@ -42,6 +46,8 @@ fn the_flags_of_connack_are_zero_but_for_a_session_that_is_present() {
     assert_eq!(cases, 1024);
 }
 
+/// MQTT 3.1.1 [MQTT-3.8.3-4]
+/// MQTT 5 [MQTT-3.8.3-5]
 #[test]
 fn the_options_of_a_subscription_are_taken_if_no_reserved_bit_is_set() {
     let mut cases = 0;
@@ -61,6 +67,8 @@ fn the_options_of_a_subscription_are_taken_if_no_reserved_bit_is_set() {
     assert_eq!(cases, 512);
 }
 
+/// MQTT 3.1.1 [MQTT-3.1.2-3] [MQTT-3.1.2-14]
+/// MQTT 5 [MQTT-3.1.2-3] [MQTT-3.1.2-12]
 #[test]
 fn the_flags_of_connect_are_taken_if_they_fit_each_other() {
     let mut cases = 0;

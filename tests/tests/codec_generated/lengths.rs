@@ -57,6 +57,7 @@ const OF_5: [Sample; 18] = [
     (0xf0, b"\x18\x04\x15\0\x01m", &[0, 6]),
 ];
 
+/// MQTT 5 [MQTT-2.2.2-1]
 #[test]
 fn a_packet_is_taken_at_its_legal_lengths_only() {
     let mut cases = 0;
@@ -85,6 +86,7 @@ const EDGES: [(u32, &[u8]); 8] = [
     (268_435_455, &[0xff, 0xff, 0xff, 0x7f]),
 ];
 
+/// MQTT 5 [MQTT-1.5.5-1]
 #[test]
 fn a_remaining_length_is_taken_in_its_shortest_form_only() {
     let mut cases = 0;
@@ -108,6 +110,7 @@ fn a_remaining_length_is_taken_in_its_shortest_form_only() {
     assert_eq!(cases, 2 * (8 + 2 * (4 + 3 + 2 + 1)));
 }
 
+/// MQTT 5 [MQTT-1.5.5-1]
 #[test]
 fn a_property_length_is_taken_in_its_shortest_form_only() {
     let mut cases = 0;
@@ -131,6 +134,7 @@ fn a_property_length_is_taken_in_its_shortest_form_only() {
     assert_eq!(cases, 14 * 4 + 13 * 7);
 }
 
+/// MQTT 5 [MQTT-1.5.5-1]
 #[test]
 fn a_subscription_identifier_is_taken_in_its_shortest_form_only() {
     let mut cases = 0;

@@ -24,6 +24,7 @@ const FORMS: [Form; 6] = [
     Form::OutOfRange,
 ];
 
+/// MQTT 5 [MQTT-3.3.2-8] [MQTT-3.14.2-2]
 #[test]
 fn each_property_is_taken_where_and_as_the_standard_says() {
     let mut cases = 0;

@@ -79,6 +79,8 @@ const FIELDS: [Around; 6] = [
     |text, version| connect(0x82, version, &[b"\0\0", &field(text)[..]].concat()),
 ];
 
+/// MQTT 3.1.1 [MQTT-1.5.3-1] [MQTT-1.5.3-2] [MQTT-3.3.2-1]
+/// MQTT 5 [MQTT-1.5.4-1] [MQTT-1.5.4-2] [MQTT-3.3.2-1]
 #[test]
 fn a_string_is_taken_if_it_is_well_formed() {
     let mut cases = 0;
@@ -95,6 +97,7 @@ fn a_string_is_taken_if_it_is_well_formed() {
     assert_eq!(cases, 2 * 6 * (17 + 9));
 }
 
+/// MQTT 5 [MQTT-1.5.4-1] [MQTT-1.5.4-2] [MQTT-1.5.7-1] [MQTT-3.3.2-13] [MQTT-3.3.2-19]
 #[test]
 fn a_string_in_a_property_is_taken_if_it_is_well_formed() {
     let mut cases = 0;
@@ -128,6 +131,8 @@ fn values(kind: Kind, text: &[u8]) -> Vec<Vec<u8>> {
     }
 }
 
+/// MQTT 3.1.1 [MQTT-3.3.2-2] [MQTT-4.7.1-1] [MQTT-4.7.3-1]
+/// MQTT 5 [MQTT-3.3.2-2] [MQTT-3.3.2-14] [MQTT-4.7.0-1] [MQTT-4.7.3-1]
 #[test]
 fn a_topic_name_has_a_character_and_no_wildcard() {
     let mut cases = 0;
@@ -155,6 +160,8 @@ fn a_topic_name_has_a_character_and_no_wildcard() {
     assert_eq!(cases, 2 * 2 * 10 + 2 * 6);
 }
 
+/// MQTT 3.1.1 [MQTT-4.7.1-2] [MQTT-4.7.1-3] [MQTT-4.7.3-1]
+/// MQTT 5 [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1] [MQTT-4.8.2-1] [MQTT-4.8.2-2]
 #[test]
 fn a_filter_has_its_wildcards_and_its_share_name_in_place() {
     let bad: [&[u8]; 8] = [
@@ -190,6 +197,8 @@ fn a_filter_has_its_wildcards_and_its_share_name_in_place() {
     assert_eq!(cases, 2 * 2 * 17 + 2 * 5);
 }
 
+/// MQTT 3.1.1 [MQTT-2.3.1-1]
+/// MQTT 5 [MQTT-2.2.1-3] [MQTT-2.2.1-4]
 #[test]
 fn a_packet_identifier_is_never_zero() {
     let mut cases = 0;

@@ -540,6 +540,7 @@ fn on_3_1_1_a_protocol_error_closes_the_link_without_a_word() {
     assert!(link.lock().closed);
 }
 
+/// MQTT 3.1.1 [MQTT-3.14.4-1]
 #[test]
 fn disconnect_sends_what_is_queued_then_disconnect_and_the_runner_returns() {
     let (mut world, _inbox, link) = World::connected(Config::new());

@@ -618,6 +618,7 @@ fn a_guard_that_was_forgotten_holds_nothing_up() {
     assert_eq!(inbox.try_next().unwrap().payload(), b"3");
 }
 
+/// MQTT 3.1.1 [MQTT-4.5.0-2]
 #[test]
 fn messages_are_acknowledged_unseen_when_the_inbox_was_dropped() {
     let (mut world, inbox, link) = World::connected(Config::new());

@@ -211,6 +211,7 @@ fn each_filter_has_its_code() {
     }
 }
 
+/// MQTT 5 [MQTT-3.14.4-2] [MQTT-4.13.1-1]
 #[test]
 fn a_fault_of_the_server_is_answered_by_disconnect_with_its_reason_before_the_link_closes() {
     let cases: [(&[u8], &str, SessionError); 4] = [
@@ -283,6 +284,7 @@ fn a_fault_does_not_wait_for_a_transport_that_takes_no_bytes() {
     assert_eq!(world.client.report().last_end, Some(end));
 }
 
+/// MQTT 5 [MQTT-3.14.4-1] [MQTT-4.13.2-1]
 #[test]
 fn nothing_is_sent_behind_the_servers_disconnect() {
     let (mut world, inbox, link) = World::connected(config());
@@ -446,6 +448,7 @@ fn an_authentication_method_answers_until_the_server_is_content() {
     }
 }
 
+/// MQTT 5 [MQTT-4.12.1-2]
 #[test]
 fn an_authentication_that_fails_ends_the_run() {
     let failed = LinkEnd::Session(SessionError::AuthenticationFailed);

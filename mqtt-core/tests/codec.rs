@@ -9,6 +9,7 @@ use mqtt_core::codec::{
 
 const V3_1_1: Version = Version::V3_1_1;
 
+/// MQTT 3.1.1 [MQTT-3.1.2-1] [MQTT-3.1.2-2] [MQTT-3.1.2-9] [MQTT-3.1.3-1] [MQTT-3.1.3-3]
 #[test]
 fn a_connect_with_everything_is_written_as_the_standard_shows() {
     let mut connect = Connect::new("dev1");
@@ -34,6 +35,8 @@ fn a_connect_with_everything_is_written_as_the_standard_shows() {
     assert_eq!(Connect::version(&bytes[2..]), Ok(V3_1_1));
 }
 
+/// MQTT 3.1.1 [MQTT-2.2.2-1] [MQTT-2.3.1-5] [MQTT-3.3.2-1] [MQTT-3.6.1-1] [MQTT-3.8.1-1] [MQTT-3.10.1-1]
+/// MQTT 3.1.1 [MQTT-3.10.3-1] [MQTT-3.14.1-1]
 #[test]
 fn every_other_packet_goes_both_ways() {
     let filter = TopicFilter::new("a/+").unwrap();
@@ -83,6 +86,7 @@ fn every_other_packet_goes_both_ways() {
     }
 }
 
+/// MQTT 5 [MQTT-1.5.5-1]
 #[test]
 fn remaining_lengths_have_their_shortest_form_at_every_edge() {
     let edges: [(u32, &[u8]); 8] = [
@@ -196,6 +200,7 @@ fn a_server_refuses_a_connect_that_contradicts_itself() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-3.8.3-4]
 #[test]
 fn a_server_refuses_bad_filters_and_options() {
     let subscribe = |filters: &[u8]| {
@@ -217,6 +222,8 @@ fn a_server_refuses_bad_filters_and_options() {
     assert_eq!(subscribe(b"\0\x01a"), Err(DecodeError::Truncated));
 }
 
+/// MQTT 3.1.1 [MQTT-1.5.3-2] [MQTT-2.3.1-5] [MQTT-3.1.2-22] [MQTT-3.1.3-7] [MQTT-3.1.3-11] [MQTT-3.3.1-2]
+/// MQTT 3.1.1 [MQTT-3.8.3-3] [MQTT-3.10.3-2]
 #[test]
 fn encoders_refuse_what_the_standard_forbids() {
     let connect = Connect::new("");
@@ -370,10 +377,16 @@ fn short_answers_take_four_bytes() {
     assert_eq!(buffer[..2], [0xc0, 0]);
 }
 
+/// MQTT 3.1.1 [MQTT-3.1.3-10] [MQTT-3.8.3-1] [MQTT-3.10.3-1] [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.1-3]
+/// MQTT 3.1.1 [MQTT-4.7.3-1] [MQTT-4.7.3-2] [MQTT-4.7.3-3]
+/// MQTT 5 [MQTT-3.1.3-11] [MQTT-3.8.3-1] [MQTT-3.10.3-1] [MQTT-4.7.0-1] [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1]
+/// MQTT 5 [MQTT-4.7.3-2] [MQTT-4.7.3-3] [MQTT-4.8.2-1] [MQTT-4.8.2-2]
 #[test]
 fn topic_names_and_filters_are_checked_when_built() {
     assert_eq!(TopicName::new(""), Err(TopicError::Empty));
     assert_eq!(TopicName::new("a\0"), Err(TopicError::Nul));
+    assert_eq!(TopicFilter::new(""), Err(TopicError::Empty));
+    assert_eq!(TopicFilter::new("a/+/\0"), Err(TopicError::Nul));
     for name in ["#", "a/+", "a+b-and-more-than-eight", "eight-and-then-#"] {
         assert_eq!(TopicName::new(name), Err(TopicError::Wildcard), "{name}");
     }
@@ -418,6 +431,8 @@ fn topic_names_and_filters_are_checked_when_built() {
     assert!(!TopicFilter::new("$shared/g/a").unwrap().is_shared());
 }
 
+/// MQTT 3.1.1 [MQTT-4.7.2-1] [MQTT-4.7.3-4]
+/// MQTT 5 [MQTT-4.7.2-1] [MQTT-4.7.3-4]
 #[test]
 fn filters_match_as_the_standard_says() {
     let matching = [

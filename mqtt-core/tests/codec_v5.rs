@@ -12,6 +12,7 @@ use mqtt_core::codec::{
 const V3_1_1: Version = Version::V3_1_1;
 const V5: Version = Version::V5;
 
+/// MQTT 5 [MQTT-3.3.2-18] [MQTT-3.3.4-4]
 #[test]
 fn getters_find_properties_from_a_list_and_from_the_wire() {
     let list = [
@@ -50,6 +51,7 @@ fn getters_find_properties_from_a_list_and_from_the_wire() {
     }
 }
 
+/// MQTT 5 [MQTT-1.5.4-2] [MQTT-3.3.2-19]
 #[test]
 fn encoders_refuse_properties_that_are_out_of_place() {
     let alias = Property::TopicAlias(NonZeroU16::MIN);
@@ -92,6 +94,7 @@ fn encoders_refuse_properties_that_are_out_of_place() {
     );
 }
 
+/// MQTT 5 [MQTT-3.4.2-1] [MQTT-3.7.2-1] [MQTT-3.14.2-1]
 #[test]
 fn encoders_refuse_codes_that_the_packet_cannot_have() {
     let ack = Ack {
@@ -128,6 +131,7 @@ fn encoders_refuse_codes_that_the_packet_cannot_have() {
     );
 }
 
+/// MQTT 5 [MQTT-3.8.3-4]
 #[test]
 fn no_local_is_refused_on_a_shared_subscription() {
     let filter = TopicFilter::new("$share/g/a").unwrap();

@@ -14,6 +14,7 @@ use mqtt_core::{
 
 const V3_1_1: Version = Version::V3_1_1;
 
+/// MQTT 3.1.1 [MQTT-3.1.2-9] [MQTT-3.1.3-1] [MQTT-3.1.3-3]
 #[test]
 fn connect_carries_all_options() {
     let set = |setup: &mut Setup| {
@@ -43,6 +44,8 @@ fn connect_carries_all_options() {
     });
 }
 
+/// MQTT 3.1.1 [MQTT-3.1.2-3] [MQTT-3.1.2-9] [MQTT-3.1.2-11] [MQTT-3.1.2-13] [MQTT-3.1.2-14] [MQTT-3.1.2-15]
+/// MQTT 3.1.1 [MQTT-3.1.2-18] [MQTT-3.1.2-19] [MQTT-3.1.2-20] [MQTT-3.1.2-21]
 #[test]
 fn the_flags_of_connect_follow_the_options() {
     for bits in 0..64_u8 {
@@ -71,6 +74,7 @@ fn the_flags_of_connect_follow_the_options() {
     }
 }
 
+/// MQTT 3.1.1 [MQTT-3.1.2-22] [MQTT-3.1.3-7]
 #[test]
 fn contradictions_of_3_1_1_are_refused_before_a_byte_is_sent() {
     let mut password_only = Options::new("dev1");
@@ -154,6 +158,8 @@ fn options_may_grow_while_nothing_is_queued() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-3.1.0-1]
+/// MQTT 5 [MQTT-3.1.0-1]
 #[test]
 fn nothing_but_connect_is_sent_before_connack() {
     converse(
@@ -174,6 +180,8 @@ fn nothing_but_connect_is_sent_before_connack() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-3.1.0-1] [MQTT-3.1.0-2]
+/// MQTT 5 [MQTT-3.1.0-1] [MQTT-3.1.0-2]
 #[test]
 fn every_connection_has_exactly_one_connect() {
     converse(
@@ -190,6 +198,7 @@ fn every_connection_has_exactly_one_connect() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-3.2.0-1]
 #[test]
 fn only_connack_may_come_first() {
     let first: [&[u8]; 5] = [
@@ -227,6 +236,7 @@ fn a_second_connack_ends_the_link() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-3.1.3-9] [MQTT-3.2.2-5]
 #[test]
 fn a_refusal_says_why_and_whether_to_try_again() {
     let cases = [(1, true), (2, true), (3, false), (4, true), (5, true)];
@@ -246,6 +256,7 @@ fn a_refusal_says_why_and_whether_to_try_again() {
     }
 }
 
+/// MQTT 3.1.1 [MQTT-3.2.2-5]
 #[test]
 fn what_comes_behind_a_refusal_is_not_read() {
     converse_in(
@@ -261,6 +272,8 @@ fn what_comes_behind_a_refusal_is_not_read() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-3.2.2-1]
+/// MQTT 5 [MQTT-3.2.2-2]
 #[test]
 fn a_session_that_was_to_be_forgotten_must_not_be_present() {
     converse(
@@ -313,6 +326,8 @@ fn connect_left_half_sent_is_sent_again_in_full() {
     }
 }
 
+/// MQTT 3.1.1 [MQTT-3.14.1-1] [MQTT-3.14.4-2]
+/// MQTT 5 [MQTT-3.14.1-1] [MQTT-3.14.4-1]
 #[test]
 fn disconnect_ends_the_connection_after_the_queue() {
     converse(
@@ -374,6 +389,7 @@ fn nothing_is_read_behind_our_disconnect() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-4.8.0-1]
 #[test]
 fn bad_bytes_close_the_link_without_a_word_on_3_1_1() {
     converse_in(
@@ -433,6 +449,7 @@ fn subscriptions_of_the_options_can_be_made_each_time() {
     });
 }
 
+/// MQTT 3.1.1 [MQTT-3.8.4-5]
 #[test]
 fn an_answer_for_another_number_of_filters_ends_the_link() {
     for codes in [&[0][..], &[0, 0, 0]] {

@@ -187,6 +187,8 @@ fn every_cut(mut try_cut: impl FnMut(Cut) -> bool) {
     }
 }
 
+/// MQTT 3.1.1 [MQTT-4.1.0-1] [MQTT-4.3.3-2]
+/// MQTT 5 [MQTT-3.1.2-23] [MQTT-4.3.3-10]
 #[test]
 fn a_session_that_is_kept_loses_nothing_and_doubles_no_qos_2() {
     for version in VERSIONS {

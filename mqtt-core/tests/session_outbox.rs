@@ -28,6 +28,8 @@ fn medium(byte: u8) -> Message<'static> {
     Message::new("t", payload).at_least_once()
 }
 
+/// MQTT 3.1.1 [MQTT-4.1.0-2]
+/// MQTT 5 [MQTT-4.1.0-1]
 #[test]
 fn a_full_buffer_is_said_and_room_comes_back_with_the_answers() {
     for policy in [OutboxPolicy::Wait, OutboxPolicy::Reject] {
@@ -50,6 +52,8 @@ fn a_full_buffer_is_said_and_room_comes_back_with_the_answers() {
 
 const LONG_FILTER: &str = "a filter that takes more room than is left in the buffer, by far, whatever else happens to lie there";
 
+/// MQTT 3.1.1 [MQTT-4.1.0-2]
+/// MQTT 5 [MQTT-4.1.0-1]
 #[test]
 fn the_oldest_messages_make_room_if_wished() {
     converse(small(OutboxPolicy::DropOldest), |trace| {

@@ -18,6 +18,8 @@ fn keep_session(setup: &mut Setup) {
     setup.options.clean_session = false;
 }
 
+/// MQTT 3.1.1 [MQTT-2.3.1-5] [MQTT-3.3.1-2] [MQTT-4.3.1-1]
+/// MQTT 5 [MQTT-2.2.1-2] [MQTT-3.3.1-2] [MQTT-4.3.1-1]
 #[test]
 fn at_most_once_is_done_when_it_is_sent() {
     converse(
@@ -35,6 +37,8 @@ fn at_most_once_is_done_when_it_is_sent() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-4.3.2-1]
+/// MQTT 5 [MQTT-4.3.2-2] [MQTT-4.3.2-3]
 #[test]
 fn at_least_once_is_done_with_puback() {
     converse(
@@ -51,6 +55,8 @@ fn at_least_once_is_done_with_puback() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-3.6.1-1] [MQTT-4.3.3-1]
+/// MQTT 5 [MQTT-3.6.1-1] [MQTT-4.3.3-2] [MQTT-4.3.3-4] [MQTT-4.3.3-5]
 #[test]
 fn exactly_once_takes_two_steps() {
     converse(
@@ -107,6 +113,8 @@ fn answers_may_come_in_any_order() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-4.6.0-4]
+/// MQTT 5 [MQTT-4.6.0-4]
 #[test]
 fn pubrel_follows_the_order_of_pubrec() {
     converse(keep_session, |trace| {
@@ -186,6 +194,7 @@ fn an_unknown_pubrec_takes_nothing_from_the_quota() {
     );
 }
 
+/// MQTT 5 [MQTT-4.4.0-1]
 #[test]
 fn nothing_is_repeated_while_the_link_lasts() {
     converse(
@@ -201,6 +210,8 @@ fn nothing_is_repeated_while_the_link_lasts() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-2.3.1-1] [MQTT-2.3.1-2] [MQTT-2.3.1-3]
+/// MQTT 5 [MQTT-2.2.1-3] [MQTT-4.3.2-1]
 #[test]
 fn identifiers_wrap_around_and_skip_those_in_use() {
     for version in VERSIONS {
@@ -259,6 +270,8 @@ fn as_many_messages_are_in_flight_as_allowed() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-3.3.2-2] [MQTT-4.7.1-1] [MQTT-4.7.3-1] [MQTT-4.7.3-2]
+/// MQTT 5 [MQTT-3.3.2-2] [MQTT-4.7.0-1] [MQTT-4.7.3-1] [MQTT-4.7.3-2]
 #[test]
 fn topics_are_checked_before_a_byte_is_sent() {
     let cases = [

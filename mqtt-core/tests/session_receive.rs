@@ -17,6 +17,8 @@ fn keep_session(setup: &mut Setup) {
     setup.options.clean_session = false;
 }
 
+/// MQTT 3.1.1 [MQTT-2.3.1-6] [MQTT-3.3.1-8] [MQTT-3.3.1-9] [MQTT-3.3.4-1]
+/// MQTT 5 [MQTT-2.2.1-5] [MQTT-3.3.4-1] [MQTT-4.3.2-4] [MQTT-4.3.3-8] [MQTT-4.3.3-11]
 #[test]
 fn each_qos_is_answered_as_it_asks() {
     converse(
@@ -39,6 +41,8 @@ fn each_qos_is_answered_as_it_asks() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-4.3.2-2]
+/// MQTT 5 [MQTT-4.3.2-4]
 #[test]
 fn a_message_is_answered_when_the_application_is_done_with_it() {
     converse(
@@ -58,6 +62,8 @@ fn a_message_is_answered_when_the_application_is_done_with_it() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-2.3.1-6] [MQTT-4.6.0-2] [MQTT-4.6.0-3]
+/// MQTT 5 [MQTT-2.2.1-5] [MQTT-4.6.0-2] [MQTT-4.6.0-3]
 #[test]
 fn answers_go_out_in_the_order_of_the_messages() {
     converse(
@@ -86,6 +92,8 @@ fn answers_go_out_in_the_order_of_the_messages() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-2.3.1-4]
+/// MQTT 5 [MQTT-2.2.1-4]
 #[test]
 fn identifiers_of_the_server_are_its_own() {
     converse(
@@ -106,6 +114,8 @@ fn identifiers_of_the_server_are_its_own() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-3.3.1-3] [MQTT-4.3.2-2]
+/// MQTT 5 [MQTT-3.3.1-3] [MQTT-4.3.2-5]
 #[test]
 fn qos_1_with_the_same_identifier_is_a_new_message() {
     converse(
@@ -121,6 +131,8 @@ fn qos_1_with_the_same_identifier_is_a_new_message() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-4.3.3-2]
+/// MQTT 5 [MQTT-4.3.3-10] [MQTT-4.3.3-12]
 #[test]
 fn qos_2_is_delivered_once_until_pubcomp() {
     converse(
@@ -149,6 +161,8 @@ fn qos_2_is_delivered_once_until_pubcomp() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-3.1.2-4] [MQTT-4.1.0-1] [MQTT-4.3.3-2]
+/// MQTT 5 [MQTT-3.1.2-23] [MQTT-4.3.3-10]
 #[test]
 fn qos_2_is_delivered_once_across_links() {
     converse(keep_session, |trace| {
@@ -178,6 +192,8 @@ fn qos_2_is_delivered_once_across_links() {
     });
 }
 
+/// MQTT 3.1.1 [MQTT-3.2.2-3]
+/// MQTT 5 [MQTT-3.2.2-5]
 #[test]
 fn without_a_session_the_same_identifier_is_a_new_message() {
     converse(keep_session, |trace| {
@@ -229,6 +245,8 @@ fn a_lost_answer_of_qos_1_brings_the_message_again() {
     });
 }
 
+/// MQTT 3.1.1 [MQTT-3.10.4-2] [MQTT-3.10.4-3] [MQTT-4.5.0-2]
+/// MQTT 5 [MQTT-3.10.4-2] [MQTT-3.10.4-3] [MQTT-4.5.0-2]
 #[test]
 fn a_late_message_and_pubrel_are_answered_after_unsuback() {
     converse(
@@ -250,6 +268,7 @@ fn a_late_message_and_pubrel_are_answered_after_unsuback() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-4.8.0-2]
 #[test]
 fn more_messages_than_slots_end_the_link() {
     let set = |setup: &mut Setup| {
@@ -327,6 +346,8 @@ fn a_large_message_comes_in_pieces() {
     });
 }
 
+/// MQTT 3.1.1 [MQTT-4.5.0-2]
+/// MQTT 5 [MQTT-4.5.0-2]
 #[test]
 fn a_large_message_can_be_skipped() {
     let set = |setup: &mut Setup| setup.rx = 64;
@@ -397,6 +418,7 @@ fn a_large_message_cut_off_comes_again() {
     }
 }
 
+/// MQTT 3.1.1 [MQTT-4.8.0-2]
 #[test]
 fn other_packets_must_fit_into_the_buffer() {
     let set = |setup: &mut Setup| setup.rx = 64;
@@ -422,6 +444,7 @@ fn a_packet_above_the_maximum_ends_the_link_before_it_is_buffered() {
     });
 }
 
+/// MQTT 3.1.1 [MQTT-1.5.3-1] [MQTT-2.2.2-2] [MQTT-3.3.1-4] [MQTT-3.3.2-2] [MQTT-4.7.3-1] [MQTT-4.8.0-1]
 #[test]
 fn what_a_server_may_not_send_delivers_nothing_and_ends_the_link() {
     let cases: [(&[u8], DecodeError); 12] = [

@@ -9,6 +9,10 @@ fn keep_session(setup: &mut Setup) {
     setup.options.clean_session = false;
 }
 
+/// MQTT 3.1.1 [MQTT-2.3.1-7] [MQTT-3.8.1-1] [MQTT-3.8.4-2] [MQTT-3.8.4-4] [MQTT-3.8.4-5] [MQTT-3.9.3-1]
+/// MQTT 3.1.1 [MQTT-3.10.1-1] [MQTT-3.10.3-1] [MQTT-3.10.4-6]
+/// MQTT 5 [MQTT-2.2.1-6] [MQTT-3.8.1-1] [MQTT-3.8.4-2] [MQTT-3.8.4-5] [MQTT-3.9.3-1] [MQTT-3.10.1-1] [MQTT-3.10.3-1]
+/// MQTT 5 [MQTT-3.10.4-5] [MQTT-3.11.3-1]
 #[test]
 fn requests_are_answered_filter_by_filter() {
     converse(
@@ -45,6 +49,8 @@ fn requests_are_answered_filter_by_filter() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-2.3.1-7] [MQTT-3.10.4-4]
+/// MQTT 5 [MQTT-2.2.1-6]
 #[test]
 fn an_answer_with_an_unknown_identifier_answers_nobody() {
     converse(
@@ -62,6 +68,7 @@ fn an_answer_with_an_unknown_identifier_answers_nobody() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-3.8.4-5]
 #[test]
 fn an_answer_that_does_not_fit_the_request_ends_the_link() {
     type Answer = fn(Version, u16) -> Vec<u8>;

@@ -42,6 +42,8 @@ fn an_outcome_waits_until_somebody_asks() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-2.3.1-3] [MQTT-3.1.2-4] [MQTT-3.2.2-2] [MQTT-3.3.1-1] [MQTT-4.4.0-1] [MQTT-4.6.0-1]
+/// MQTT 5 [MQTT-3.1.2-5] [MQTT-3.1.2-23] [MQTT-3.3.1-1] [MQTT-4.3.3-3] [MQTT-4.4.0-1] [MQTT-4.6.0-1]
 #[test]
 fn resume_repeats_with_dup_in_the_original_order() {
     converse(keep_session, |trace| {
@@ -62,6 +64,8 @@ fn resume_repeats_with_dup_in_the_original_order() {
     });
 }
 
+/// MQTT 3.1.1 [MQTT-3.1.2-4] [MQTT-4.3.3-1] [MQTT-4.4.0-1]
+/// MQTT 5 [MQTT-3.1.2-23] [MQTT-4.3.3-5] [MQTT-4.3.3-6] [MQTT-4.4.0-1]
 #[test]
 fn resume_repeats_pubrel_and_not_publish() {
     converse(keep_session, |trace| {
@@ -99,6 +103,8 @@ fn without_a_session_qos_1_is_sent_anew() {
     });
 }
 
+/// MQTT 3.1.1 [MQTT-3.2.2-3]
+/// MQTT 5 [MQTT-3.1.2-6] [MQTT-3.2.2-5]
 #[test]
 fn without_a_session_qos_2_is_reported_lost() {
     converse(keep_session, |trace| {
@@ -157,6 +163,8 @@ fn a_packet_cut_by_the_end_of_the_link_is_sent_anew() {
     }
 }
 
+/// MQTT 3.1.1 [MQTT-4.6.0-1]
+/// MQTT 5 [MQTT-4.6.0-1]
 #[test]
 fn original_order_survives_the_wrap_of_identifiers() {
     for version in VERSIONS {

@@ -8,6 +8,8 @@ use mqtt_core::{Instant, Message, QoS, Version, session::SessionError};
 const ONE: Message<'static> = Message::new("a", b"1").at_least_once();
 const ZERO: Message<'static> = Message::new("a", b"0");
 
+/// MQTT 3.1.1 [MQTT-3.1.2-23] [MQTT-3.12.4-1]
+/// MQTT 5 [MQTT-3.1.2-20] [MQTT-3.12.4-1]
 #[test]
 fn silence_is_broken_by_pingreq_at_the_keep_alive() {
     converse(
@@ -57,6 +59,8 @@ fn traffic_in_both_directions_puts_the_ping_off() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-3.1.2-23]
+/// MQTT 5 [MQTT-3.1.2-20]
 #[test]
 fn receiving_alone_does_not_keep_the_link_alive() {
     converse(
@@ -91,6 +95,8 @@ fn sending_alone_does_not_hide_a_dead_link() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-3.1.2-23]
+/// MQTT 5 [MQTT-3.1.2-20]
 #[test]
 fn keep_alive_zero_sends_no_ping() {
     converse(

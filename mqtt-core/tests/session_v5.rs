@@ -54,6 +54,7 @@ impl Authentication for Token {
     }
 }
 
+/// MQTT 5 [MQTT-3.1.2-9] [MQTT-3.1.3-1] [MQTT-3.1.3-3]
 #[test]
 fn connect_carries_all_options() {
     let set = |setup: &mut Setup| {
@@ -102,6 +103,7 @@ fn connect_carries_all_options() {
     });
 }
 
+/// MQTT 5 [MQTT-3.1.2-16] [MQTT-3.1.2-19]
 #[test]
 fn a_password_needs_no_user_name() {
     converse_in(
@@ -119,6 +121,7 @@ fn a_password_needs_no_user_name() {
     );
 }
 
+/// MQTT 5 [MQTT-3.1.2-2] [MQTT-3.1.3-8] [MQTT-3.1.4-2] [MQTT-3.2.2-7] [MQTT-4.12.0-1] [MQTT-4.13.2-1]
 #[test]
 fn a_refusal_says_why_and_whether_to_try_again() {
     let cases = [
@@ -150,6 +153,7 @@ fn a_refusal_says_why_and_whether_to_try_again() {
     }
 }
 
+/// MQTT 5 [MQTT-3.2.0-1] [MQTT-3.2.2-6] [MQTT-3.2.2-8] [MQTT-3.14.0-1] [MQTT-4.12.0-6]
 #[test]
 fn bad_handshakes_are_not_answered() {
     let cases: [(&[u8], SessionError); 7] = [
@@ -187,6 +191,7 @@ fn bad_handshakes_are_not_answered() {
     }
 }
 
+/// MQTT 5 [MQTT-3.2.2-4]
 #[test]
 fn an_unknown_session_is_refused_and_the_next_connection_starts_clean() {
     let set = |setup: &mut Setup| {
@@ -220,6 +225,7 @@ fn a_session_from_before_a_restart_can_be_taken_up() {
     converse_in(V5, set, Trace::resumes);
 }
 
+/// MQTT 5 [MQTT-3.1.3-2] [MQTT-3.1.3-6] [MQTT-3.1.3-7] [MQTT-3.2.2-16]
 #[test]
 fn an_assigned_client_identifier_is_used_again() {
     let set = |setup: &mut Setup| setup.options.client_id = "";
@@ -270,6 +276,7 @@ fn an_assigned_client_identifier_of_any_length_leaves_the_rest_alone() {
     }
 }
 
+/// MQTT 5 [MQTT-3.1.2-21] [MQTT-3.2.2-21]
 #[test]
 fn the_keep_alive_of_the_server_replaces_ours() {
     for (seconds, first_ping) in [(2, Some(2_000)), (0, None), (90, Some(90_000))] {
@@ -286,6 +293,7 @@ fn the_keep_alive_of_the_server_replaces_ours() {
     }
 }
 
+/// MQTT 5 [MQTT-4.3.3-4] [MQTT-4.4.0-2]
 #[test]
 fn acknowledgements_may_say_no() {
     converse_in(
@@ -320,6 +328,7 @@ fn acknowledgements_may_say_no() {
     );
 }
 
+/// MQTT 5 [MQTT-4.3.3-9]
 #[test]
 fn the_application_may_say_no() {
     converse_in(
@@ -343,6 +352,7 @@ fn the_application_may_say_no() {
     );
 }
 
+/// MQTT 5 [MQTT-3.6.2-1] [MQTT-3.7.2-1] [MQTT-4.3.3-11]
 #[test]
 fn unknown_identifiers_are_answered_with_a_code() {
     converse_in(
@@ -364,6 +374,7 @@ fn unknown_identifiers_are_answered_with_a_code() {
     );
 }
 
+/// MQTT 5 [MQTT-3.3.4-9] [MQTT-3.3.4-10]
 #[test]
 fn more_messages_than_announced_end_the_link() {
     for message in [ONE, TWO] {
@@ -407,6 +418,7 @@ fn answered_messages_count_no_more() {
     );
 }
 
+/// MQTT 5 [MQTT-3.1.4-3] [MQTT-3.14.4-1] [MQTT-4.13.2-1]
 #[test]
 fn the_server_may_take_its_leave() {
     converse_in(
@@ -447,6 +459,8 @@ fn disconnect_with_will_says_so() {
     );
 }
 
+/// MQTT 5 [MQTT-1.5.4-1] [MQTT-2.1.3-1] [MQTT-3.2.0-2] [MQTT-3.3.1-4] [MQTT-3.3.2-2] [MQTT-3.3.2-8] [MQTT-3.6.1-1]
+/// MQTT 5 [MQTT-3.14.2-2] [MQTT-4.7.3-1] [MQTT-4.13.1-1]
 #[test]
 fn bad_packets_are_named_in_disconnect() {
     let cases: [(&[u8], u8); 14] = [
@@ -540,6 +554,7 @@ fn disconnect_waits_for_the_packet_that_was_begun() {
     trace.is_closed();
 }
 
+/// MQTT 5 [MQTT-3.1.2-24]
 #[test]
 fn a_packet_above_our_maximum_is_refused_before_it_is_buffered() {
     converse_in(
@@ -557,6 +572,7 @@ fn a_packet_above_our_maximum_is_refused_before_it_is_buffered() {
     );
 }
 
+/// MQTT 5 [MQTT-3.8.4-7] [MQTT-3.11.3-1]
 #[test]
 fn several_requests_with_several_codes() {
     converse_in(
@@ -598,6 +614,7 @@ fn answers(trace: &mut Trace, code: ReasonCode, data: &[u8]) -> Result<(), Publi
 
 const METHOD: Property<'static> = Property::AuthenticationMethod("m");
 
+/// MQTT 5 [MQTT-3.1.2-30] [MQTT-3.15.1-1] [MQTT-3.15.2-2] [MQTT-3.15.2-3] [MQTT-4.12.0-3] [MQTT-4.12.0-5]
 #[test]
 fn authentication_goes_back_and_forth_before_connack() {
     converse_in(V5, authenticated, |trace| {
@@ -645,6 +662,7 @@ fn a_long_answer_goes_out_whole() {
     );
 }
 
+/// MQTT 5 [MQTT-4.12.1-1]
 #[test]
 fn authentication_can_be_renewed_while_connected() {
     converse_in(V5, authenticated, |trace| {
@@ -678,6 +696,7 @@ fn a_renewal_left_unsent_does_not_reach_the_next_connection() {
     });
 }
 
+/// MQTT 5 [MQTT-4.12.0-2] [MQTT-4.12.0-5]
 #[test]
 fn authentication_out_of_place_ends_the_link() {
     let other = Property::AuthenticationMethod("n");
@@ -704,6 +723,7 @@ fn authentication_out_of_place_ends_the_link() {
     });
 }
 
+/// MQTT 5 [MQTT-4.12.0-7]
 #[test]
 fn without_a_method_nothing_can_be_authenticated() {
     converse_in(
@@ -722,6 +742,7 @@ fn without_a_method_nothing_can_be_authenticated() {
     });
 }
 
+/// MQTT 5 [MQTT-4.12.1-2]
 #[test]
 fn a_failed_mechanism_says_goodbye() {
     converse_in(V5, authenticated, |trace| {

@@ -46,6 +46,7 @@ fn keep_session(setup: &mut Setup) {
     setup.options.clean_session = false;
 }
 
+/// MQTT 5 [MQTT-3.3.4-7] [MQTT-3.3.4-8] [MQTT-4.9.0-1] [MQTT-4.9.0-2] [MQTT-4.9.0-3]
 #[test]
 fn the_receive_maximum_of_the_server_is_the_window() {
     converse_in(
@@ -77,6 +78,7 @@ fn the_receive_maximum_of_the_server_is_the_window() {
     );
 }
 
+/// MQTT 5 [MQTT-4.9.0-1] [MQTT-4.9.0-2]
 #[test]
 fn the_window_is_new_on_each_connection() {
     converse_in(V5, keep_session, |trace| {
@@ -96,6 +98,7 @@ fn the_window_is_new_on_each_connection() {
     });
 }
 
+/// MQTT 5 [MQTT-3.2.2-9] [MQTT-3.2.2-11]
 #[test]
 fn a_qos_above_the_maximum_is_refused() {
     for (maximum, refused, taken) in [
@@ -123,6 +126,7 @@ fn a_qos_above_the_maximum_is_refused() {
     }
 }
 
+/// MQTT 5 [MQTT-3.2.2-14]
 #[test]
 fn retained_messages_are_refused_where_none_are_kept() {
     converse_in(
@@ -138,6 +142,7 @@ fn retained_messages_are_refused_where_none_are_kept() {
     );
 }
 
+/// MQTT 5 [MQTT-3.2.2-15]
 #[test]
 fn the_largest_packet_is_sent_and_a_larger_one_is_refused() {
     converse_in(
@@ -164,6 +169,7 @@ fn the_largest_packet_is_sent_and_a_larger_one_is_refused() {
     );
 }
 
+/// MQTT 5 [MQTT-3.2.2-11] [MQTT-3.2.2-14] [MQTT-3.2.2-15]
 #[test]
 fn limits_hold_for_what_was_queued_before_they_were_known() {
     let limits = [
@@ -233,6 +239,7 @@ fn a_request_queued_before_the_limit_was_known_is_refused() {
     );
 }
 
+/// MQTT 5 [MQTT-3.2.2-11] [MQTT-3.2.2-14]
 #[test]
 fn limits_hold_for_repetitions() {
     converse_in(V5, keep_session, |trace| {
@@ -328,6 +335,7 @@ fn filters_that_the_server_does_not_have_are_refused() {
     );
 }
 
+/// MQTT 5 [MQTT-3.3.4-6]
 #[test]
 fn properties_that_are_not_the_applications_business_are_refused() {
     let alias = [Property::TopicAlias(NonZeroU16::new(1).unwrap())];
@@ -396,6 +404,7 @@ fn with_aliases(set: impl Fn(&mut Setup), script: impl Fn(&mut Trace)) {
     }
 }
 
+/// MQTT 5 [MQTT-3.2.2-17] [MQTT-3.3.2-9]
 #[test]
 fn topics_that_come_again_are_sent_as_aliases() {
     with_aliases(aliases(64), |trace| {
@@ -435,6 +444,7 @@ fn an_alias_leaves_the_rest_of_the_message_alone() {
     });
 }
 
+/// MQTT 5 [MQTT-3.3.2-7]
 #[test]
 fn aliases_end_with_the_connection() {
     with_aliases(aliases(64), |trace| {
@@ -479,6 +489,7 @@ fn memory_bounds_the_aliases() {
     });
 }
 
+/// MQTT 5 [MQTT-3.2.2-18]
 #[test]
 fn without_leave_or_memory_no_alias_is_sent() {
     for (memory, limit) in [
@@ -496,6 +507,7 @@ fn without_leave_or_memory_no_alias_is_sent() {
     }
 }
 
+/// MQTT 5 [MQTT-3.2.2-15]
 #[test]
 fn an_alias_makes_no_packet_larger_than_the_server_accepts() {
     with_aliases(aliases(64), |trace| {
@@ -562,6 +574,7 @@ fn peer_uses_alias(trace: &mut Trace, topic: &str, number: u16) {
     );
 }
 
+/// MQTT 5 [MQTT-3.3.2-10]
 #[test]
 fn all_announced_aliases_can_be_set_used_and_moved() {
     converse_in(V5, inbound_aliases, |trace| {
@@ -604,6 +617,7 @@ fn an_alias_stands_for_the_topic_of_a_large_message_too() {
     });
 }
 
+/// MQTT 5 [MQTT-3.1.2-26] [MQTT-3.1.2-27] [MQTT-3.3.2-7] [MQTT-3.3.2-11]
 #[test]
 fn aliases_of_an_earlier_link_above_the_maximum_or_unknown_end_the_link() {
     converse_in(V5, inbound_aliases, |trace| {
@@ -735,6 +749,7 @@ fn waiting_is_counted_once_across_links() {
     );
 }
 
+/// MQTT 5 [MQTT-4.3.3-7]
 #[test]
 fn what_was_sent_expires_with_the_server_only() {
     converse_in(V5, keep_session, |trace| {

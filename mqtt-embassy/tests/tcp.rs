@@ -23,6 +23,8 @@ fn connector(network: &Network, host: &'static str) -> TcpConnector<'static> {
     TcpConnector::new(network.device, host, PORT, leak(1024), leak(1024))
 }
 
+/// MQTT 3.1.1 [MQTT-7.1.2-1]
+/// MQTT 5 [MQTT-4.2.0-1]
 #[test]
 fn bytes_pass_both_ways_at_once() {
     let network = Network::new();

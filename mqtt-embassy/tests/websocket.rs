@@ -108,6 +108,8 @@ fn much_passes_both_ways_whatever_the_length_of_frames() {
     }
 }
 
+/// MQTT 3.1.1 [MQTT-6.0.0-1]
+/// MQTT 5 [MQTT-6.0.0-1]
 #[test]
 fn long_frames_are_sent_and_received_whole() {
     let bytes = pattern(70_000);
@@ -126,6 +128,8 @@ fn long_frames_are_sent_and_received_whole() {
     });
 }
 
+/// MQTT 3.1.1 [MQTT-6.0.0-2]
+/// MQTT 5 [MQTT-6.0.0-2]
 #[test]
 fn fragments_and_what_comes_between_them_are_one_stream() {
     let mut connector = connector(pipes(|pipe| {
@@ -224,6 +228,8 @@ fn closing_sends_a_close_frame_and_one_from_the_server_is_the_end() {
     });
 }
 
+/// MQTT 3.1.1 [MQTT-6.0.0-1]
+/// MQTT 5 [MQTT-6.0.0-1]
 #[test]
 fn frames_that_may_not_be_end_the_link() {
     let bad: [(&str, &[u8]); 9] = [
@@ -294,6 +300,8 @@ fn an_answer_that_is_no_upgrade_is_an_error() {
     }
 }
 
+/// MQTT 3.1.1 [MQTT-6.0.0-4]
+/// MQTT 5 [MQTT-6.0.0-4]
 #[test]
 fn a_server_without_the_subprotocol_is_refused() {
     let mut connector = connector(pipes(|pipe| {

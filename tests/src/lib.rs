@@ -20,3 +20,4 @@ pub mod probe;
 pub mod proxy;
 pub mod recorder;
 pub mod simulator;
+pub mod statements;

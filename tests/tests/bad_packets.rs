@@ -27,6 +27,9 @@ enum Delivery {
 
 type Case<'a> = (&'a BadPacket, Version, Delivery);
 
+/// MQTT 3.1.1 [MQTT-1.5.3-1] [MQTT-1.5.3-2] [MQTT-2.2.2-2] [MQTT-3.3.1-4] [MQTT-4.8.0-1]
+/// MQTT 5 [MQTT-1.5.4-1] [MQTT-1.5.4-2] [MQTT-1.5.7-1] [MQTT-2.1.3-1] [MQTT-3.1.2-24] [MQTT-3.1.2-29] [MQTT-3.3.4-9]
+/// MQTT 5 [MQTT-4.13.1-1]
 #[test]
 fn every_bad_packet_is_refused_or_ignored_as_the_standard_says() {
     let entries = BadPacket::all(include_str!("../vectors/bad-packets.json"));

@@ -138,6 +138,8 @@ fn a_refusal_for_the_moment_is_tried_again() {
     device.connected();
 }
 
+/// MQTT 3.1.1 [MQTT-3.14.4-1]
+/// MQTT 5 [MQTT-3.14.4-2]
 #[test]
 fn disconnect_is_sent_and_ends_the_run() {
     for (version, bytes) in [(Version::V3_1_1, "e000"), (Version::V5, "e000")] {

@@ -35,6 +35,8 @@ fn a_client_takes_exactly_what_servers_send() {
     });
 }
 
+/// MQTT 3.1.1 [MQTT-2.2.2-1] [MQTT-3.3.2-1]
+/// MQTT 5 [MQTT-2.2.2-1] [MQTT-3.3.2-1]
 #[test]
 fn every_good_packet_is_written_again() {
     for_each_packet(|entry, bytes, version| {

@@ -163,6 +163,8 @@ fn identifier() -> impl Strategy<Value = PacketIdentifier> {
 }
 
 proptest! {
+    /// MQTT 3.1.1 [MQTT-3.1.2-11] [MQTT-3.1.2-13] [MQTT-3.1.2-15]
+    /// MQTT 5 [MQTT-3.1.2-11] [MQTT-3.1.2-13] [MQTT-3.1.2-16] [MQTT-3.1.2-17] [MQTT-3.1.2-18] [MQTT-3.1.2-19]
     #[test]
     fn connect(
         version in version(), client_id in text(), clean_session: bool, keep_alive: u16,

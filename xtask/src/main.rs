@@ -1,5 +1,5 @@
-//! What cargo cannot express: the full test run with everything it needs, sizes on microcontrollers, and
-//! instruction counts. `cargo xtask --help` lists the commands; `CONTRIBUTING.md` says when to use which.
+//! What cargo cannot express: the full test run with everything it needs, sizes on microcontrollers, instruction
+//! counts, and the table of statements. `cargo xtask --help` lists the commands; `CONTRIBUTING.md` says when to use which.
 
 mod bench;
 mod codec;
@@ -8,6 +8,7 @@ mod image;
 mod install;
 mod sdks;
 mod size;
+mod statements;
 mod steps;
 mod table;
 mod test;
@@ -50,6 +51,8 @@ enum Command {
     },
     /// Licences, sources and bans of all dependencies; installs cargo-deny
     Deny,
+    /// Writes `docs/statements.md`: each statement of the standard, and its tests
+    Statements,
 }
 
 fn main() -> ExitCode {
@@ -69,5 +72,6 @@ fn run() -> Result<()> {
         Command::Firmware(arguments) => firmware::run(&arguments),
         Command::Bench { runs } => bench::run(runs),
         Command::Deny => install::check_dependencies(),
+        Command::Statements => statements::write(),
     }
 }

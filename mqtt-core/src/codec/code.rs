@@ -104,6 +104,8 @@ mod tests {
             .collect()
     }
 
+    /// MQTT 5 [MQTT-3.4.2-1] [MQTT-3.5.2-1] [MQTT-3.6.2-1] [MQTT-3.7.2-1] [MQTT-3.9.3-2] [MQTT-3.11.3-2]
+    /// MQTT 5 [MQTT-3.14.2-1] [MQTT-3.15.2-1]
     #[test]
     fn each_packet_has_the_codes_of_its_section_in_the_standard() {
         let puback = [0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99];

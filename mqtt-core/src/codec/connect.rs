@@ -1,11 +1,12 @@
+use core::fmt;
+
 use super::properties::Place;
 use super::{
     DecodeError, EncodeError, PacketType, Properties, QoS, Reader, TopicName, Version, Writer,
 };
 
 /// The first packet of a connection, from the client.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Connect<'a> {
     /// Under which name the server keeps the session; may be empty with `clean_session`.
     pub client_id: &'a str,
@@ -199,6 +200,34 @@ impl<'a> Connect<'a> {
             flags |= USER_NAME;
         }
         flags
+    }
+}
+
+// Without credentials and payload. A token may be the user name as well.
+impl fmt::Debug for Connect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect")
+            .field("client_id", &self.client_id)
+            .field("clean_session", &self.clean_session)
+            .field("keep_alive", &self.keep_alive)
+            .field("will", &self.will.map(|will| will.topic))
+            .field("properties", &self.properties)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Connect<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Connect {{ client_id: {=str}, clean_session: {=bool}, keep_alive: {=u16}, will: {}, properties: {}, .. }}",
+            self.client_id,
+            self.clean_session,
+            self.keep_alive,
+            self.will.map(|will| will.topic),
+            self.properties
+        );
     }
 }
 

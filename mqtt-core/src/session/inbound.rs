@@ -1,7 +1,7 @@
 //! From the server to the application: PUBLISH and how it is acknowledged.
 
 use crate::{
-    codec::{Packet, PacketIdentifier, Publish, PublishHead, QoS, ReasonCode},
+    codec::{Packet, PacketIdentifier, PacketType, Publish, PublishHead, QoS, ReasonCode},
     receive::Received,
     time::Instant,
 };
@@ -186,13 +186,15 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         }
     }
 
-    /// Acknowledges a received message; [`ReasonCode::SUCCESS`], or on MQTT 5 a code from 0x80 to refuse it.
+    /// Acknowledges a received message; [`ReasonCode::SUCCESS`], or on MQTT 5 a code from 0x80 to refuse it. A code that
+    /// PUBACK and PUBREC cannot have is sent as [`ReasonCode::UNSPECIFIED_ERROR`]. 3.1.1 cannot refuse a message.
     ///
     /// A token of an earlier link is ignored: the server has forgotten or will repeat the message.
     pub fn acknowledge(&mut self, token: AckToken, code: ReasonCode) {
         if token.epoch != self.core.epoch {
             return;
         }
+        let code = self.answer_code(code);
         // The newest first: mostly it is the one that was just delivered.
         let held = self
             .live()
@@ -203,6 +205,18 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             slot.code = code.value();
             slot.state = State::ACK;
             self.core.output = true;
+        }
+    }
+
+    /// For a 3.1.1 server the exchange goes on, whatever the code. On MQTT 5 it must be one of PUBACK and PUBREC
+    /// [MQTT-3.4.2-1] [MQTT-3.5.2-1].
+    fn answer_code(&self, code: ReasonCode) -> ReasonCode {
+        if !self.core.is_v5() {
+            ReasonCode::SUCCESS
+        } else if code.is_of(PacketType::PubAck) {
+            code
+        } else {
+            ReasonCode::UNSPECIFIED_ERROR
         }
     }
 }

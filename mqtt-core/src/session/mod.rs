@@ -123,7 +123,15 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     ///
     /// `code` is [`ReasonCode::NORMAL_DISCONNECTION`] or, on MQTT 5,
     /// [`ReasonCode::DISCONNECT_WITH_WILL_MESSAGE`]; 3.1.1 then sends nothing, which makes the server publish the will.
+    /// A code that DISCONNECT cannot have is sent as [`ReasonCode::UNSPECIFIED_ERROR`].
     pub fn disconnect(&mut self, code: ReasonCode) {
+        // It could not be written, and the connection would never end.
+        #[cfg(feature = "v5")]
+        let code = if code.is_of(crate::codec::PacketType::Disconnect) {
+            code
+        } else {
+            ReasonCode::UNSPECIFIED_ERROR
+        };
         self.core.disconnect(code);
     }
 

@@ -7,7 +7,7 @@ use crate::codec::{Subscription, Version, Will};
 /// How to connect, and how to treat messages.
 ///
 /// Borrowed throughout; the session copies what it needs. Every field has a sensible default, see [`Options::new`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[allow(clippy::struct_excessive_bools, reason = "independent switches")]
 pub struct Options<'a> {
     /// The protocol version. Default: 3.1.1.
@@ -113,6 +113,26 @@ impl<'a> Options<'a> {
     pub const fn subscriptions(mut self, subscriptions: &'a [Subscription<'a>]) -> Self {
         self.subscriptions = subscriptions;
         self
+    }
+}
+
+// Without credentials and payload. A token may be the user name as well.
+impl core::fmt::Debug for Options<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Options")
+            .field("version", &self.version)
+            .field("client_id", &self.client_id)
+            .field("clean_session", &self.clean_session)
+            .field("keep_alive_s", &self.keep_alive_s)
+            .field("will", &self.will.map(|will| will.topic))
+            .field("subscriptions", &self.subscriptions)
+            .field("max_in_flight", &self.max_in_flight)
+            .field("receive_maximum", &self.receive_maximum)
+            .field("maximum_packet_size", &self.maximum_packet_size)
+            .field("oversize", &self.oversize)
+            .field("reconnect", &self.reconnect)
+            .field("v5", &self.v5)
+            .finish_non_exhaustive()
     }
 }
 

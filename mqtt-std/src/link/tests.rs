@@ -99,6 +99,8 @@ async fn echo(stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite) {
     writer.shutdown().await.unwrap();
 }
 
+/// MQTT 3.1.1 [MQTT-7.1.2-1]
+/// MQTT 5 [MQTT-4.2.0-1]
 #[tokio::test]
 async fn plain_tcp_carries_bytes_both_ways() {
     let (listener, transport) = listen().await;

@@ -262,8 +262,9 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     ///
     /// # Errors
     ///
-    /// [`PublishError::NotConnected`] if CONNECT named no method, or there is no link; [`PublishError::Full`]; what
-    /// `write` failed with.
+    /// [`PublishError::NotConnected`] if CONNECT named no method, or there is no link; [`PublishError::PacketTooLarge`]
+    /// if the server does not accept so long a packet; [`PublishError::Full`]; [`PublishError::Encode`] for a code that
+    /// AUTH cannot have, and what `write` failed with.
     pub fn authenticate(
         &mut self,
         code: ReasonCode,
@@ -286,6 +287,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             EncodeError::NoRoom => PublishError::Full,
             error => error.into(),
         })?;
+        self.check_packet_size(len)?;
         if !self.has_free_slot(0) {
             return Err(PublishError::Full);
         }
@@ -327,6 +329,9 @@ fn encode_auth(
 ) -> Result<usize, EncodeError> {
     /// Room for the fixed header, the code and the property length.
     const FRONT: usize = 10;
+    if !code.is_of(PacketType::Auth) {
+        return Err(EncodeError::InvalidValue);
+    }
     let body = room.get_mut(FRONT..).ok_or(EncodeError::NoRoom)?;
     let mut writer = Writer::new(body);
     writer.u8(0x15)?;

@@ -71,6 +71,8 @@ pub(super) fn server(identity: Identity) -> Server<'static> {
     }
 }
 
+/// MQTT 3.1.1 [MQTT-7.1.2-1]
+/// MQTT 5 [MQTT-4.2.0-1]
 #[tokio::test]
 async fn both_versions_carry_bytes_both_ways() {
     let authority = Authority::new();

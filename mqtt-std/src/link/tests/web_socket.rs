@@ -59,6 +59,8 @@ async fn served<F: Future<Output = ()> + Send + 'static>(
     connected(&transport).await
 }
 
+/// MQTT 3.1.1 [MQTT-6.0.0-1] [MQTT-6.0.0-2] [MQTT-7.1.2-1]
+/// MQTT 5 [MQTT-4.2.0-1] [MQTT-6.0.0-1] [MQTT-6.0.0-2]
 #[tokio::test]
 async fn binary_frames_carry_bytes_both_ways_whatever_their_borders() {
     let (reader, writer) = served(echo_frames).await;
@@ -94,6 +96,8 @@ async fn a_web_socket_runs_over_tls() {
     converse(reader, writer).await;
 }
 
+/// MQTT 3.1.1 [MQTT-6.0.0-3]
+/// MQTT 5 [MQTT-6.0.0-3]
 #[tokio::test]
 async fn the_request_names_path_subprotocol_and_headers() {
     let (listener, mut transport) = listen_ws().await;
@@ -109,6 +113,8 @@ async fn the_request_names_path_subprotocol_and_headers() {
     assert_eq!(request.headers()["host"], host.as_str());
 }
 
+/// MQTT 3.1.1 [MQTT-6.0.0-4]
+/// MQTT 5 [MQTT-6.0.0-4]
 #[tokio::test]
 async fn the_subprotocol_must_be_agreed() {
     for answer in [None, Some("mqttv3.1")] {
@@ -121,6 +127,8 @@ async fn the_subprotocol_must_be_agreed() {
     }
 }
 
+/// MQTT 3.1.1 [MQTT-6.0.0-1]
+/// MQTT 5 [MQTT-6.0.0-1]
 #[tokio::test]
 async fn a_text_frame_ends_the_link() {
     let (mut reader, _writer) = served(|mut socket| async move {

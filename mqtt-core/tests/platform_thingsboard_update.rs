@@ -148,6 +148,10 @@ enum Fault {
     Late,
     /// The answer comes twice.
     Twice,
+    /// The answer comes again before the next one.
+    Again,
+    /// Something under an old number comes first.
+    WrongNumber,
     /// The answer is empty, since the server has forgotten the package for this number.
     Forgotten,
     /// One byte is missing.
@@ -168,11 +172,13 @@ enum Fault {
     Refused(ChunkRefusal),
 }
 
-const HARMLESS: [Fault; 11] = [
+const HARMLESS: [Fault; 13] = [
     Fault::None,
     Fault::Lost,
     Fault::Late,
     Fault::Twice,
+    Fault::Again,
+    Fault::WrongNumber,
     Fault::Forgotten,
     Fault::Short,
     Fault::WrongIndex,
@@ -287,6 +293,7 @@ impl Server {
         let short = self.short();
         let topic = |index| format!("v2/{short}/response/{id}/chunk/{index}");
         let message = |bytes: &[u8]| Reply::Message(topic(index), bytes.to_vec());
+        let garbage = bytes.iter().map(|byte| !byte).collect();
         let fault = self.faults.pop_front().unwrap_or(Fault::None);
         if self.forgotten.contains(&id) {
             return vec![message(&[])];
@@ -309,10 +316,15 @@ impl Server {
                 vec![message(&[])]
             }
             Fault::Short => vec![message(&bytes[1..])],
-            Fault::WrongIndex => vec![
-                Reply::Message(topic(index + 1), bytes.clone()),
-                message(&bytes),
-            ],
+            Fault::WrongIndex => vec![Reply::Message(topic(index + 1), garbage), message(&bytes)],
+            Fault::WrongNumber => {
+                let topic = format!("v2/{short}/response/{}/chunk/{index}", id - 2);
+                vec![Reply::Message(topic, garbage), message(&bytes)]
+            }
+            Fault::Again => {
+                self.late.push(message(&bytes));
+                vec![message(&bytes)]
+            }
             Fault::LinkLost => vec![Reply::Close],
             Fault::LinkLostInside => vec![Reply::Cut(topic(index), bytes.clone(), bytes.len() / 3)],
             Fault::Restart => vec![Reply::Restart],

@@ -294,13 +294,13 @@ struct Update {
 fn commands_are_delivered_whatever_their_name_and_format() {
     let (topic, payload) = received(&vector("command"));
     let message = (topic.as_str(), payload.as_slice());
-    let command = DEVICE.command(&message).unwrap();
+    let command = DEVICE.command(message).unwrap();
     assert_eq!((command.name, command.format), ("update", "json"));
     assert_eq!(command.json(), Ok(Update { interval: 10 }));
 
     let (topic, payload) = received(&vector("command-empty"));
     let message = (topic.as_str(), payload.as_slice());
-    let command = DEVICE.command(&message).unwrap();
+    let command = DEVICE.command(message).unwrap();
     let expected = Content {
         name: "ping",
         format: "txt",
@@ -310,7 +310,7 @@ fn commands_are_delivered_whatever_their_name_and_format() {
     assert_eq!(command.json::<u8>(), Err(JsonError::Syntax));
 
     let unknown = Message::new("iot-2/cmd/x y/fmt/cbor", b"\xa0\xff");
-    assert_eq!(DEVICE.command(&unknown).unwrap().payload, b"\xa0\xff");
+    assert_eq!(DEVICE.command(unknown).unwrap().payload, b"\xa0\xff");
 }
 
 #[test]
@@ -345,27 +345,27 @@ fn what_is_no_command_is_not_taken_for_one() {
         "",
     ] {
         let message = (topic, b"x".as_slice());
-        assert_eq!(DEVICE.command(&message), None, "{topic}");
+        assert_eq!(DEVICE.command(message), None, "{topic}");
     }
 }
 
 #[test]
 fn a_gateway_reads_commands_for_all_its_devices() {
     let message = ("iot-2/type/t/id/d/cmd/c/fmt/f", b"1".as_slice());
-    let Ok(Some(ToGateway::Command(device, command))) = GATEWAY.message(&message) else {
+    let Ok(Some(ToGateway::Command(device, command))) = GATEWAY.message(message) else {
         panic!("no command")
     };
     assert_eq!(device, id("t", "d"));
     assert_eq!((command.name, command.format), ("c", "f"));
     let event = ("iot-2/type/t/id/d/evt/c/fmt/f", b"1".as_slice());
-    assert_eq!(GATEWAY.message(&event), Ok(None));
+    assert_eq!(GATEWAY.message(event), Ok(None));
 }
 
 #[test]
 fn a_gateway_is_told_what_was_refused() {
     let (topic, payload) = received(&vector("gw-notify"));
     let message = (topic.as_str(), payload.as_slice());
-    let Ok(Some(ToGateway::Notification(notification))) = GATEWAY.message(&message) else {
+    let Ok(Some(ToGateway::Notification(notification))) = GATEWAY.message(message) else {
         panic!("no notification")
     };
     assert!(notification.request == "publish");
@@ -375,7 +375,7 @@ fn a_gateway_is_told_what_was_refused() {
     assert_eq!((notification.type_id, notification.device_id), (None, None));
 
     let other = ("iot-2/type/test/id/other/notify", payload.as_slice());
-    assert_eq!(GATEWAY.message(&other), Ok(None));
+    assert_eq!(GATEWAY.message(other), Ok(None));
     assert_eq!(
         Notification::parse(b"{}"),
         Err(MalformedMessage::Member("Request"))
@@ -386,8 +386,7 @@ fn a_gateway_is_told_what_was_refused() {
 fn an_application_follows_what_clients_do() {
     let (topic, payload) = received(&vector("mon-connect"));
     let message = (topic.as_str(), payload.as_slice());
-    let Ok(Some(ToApplication::DeviceStatus(device, status))) = APPLICATION.message(&message)
-    else {
+    let Ok(Some(ToApplication::DeviceStatus(device, status))) = APPLICATION.message(message) else {
         panic!("no status")
     };
     assert_eq!(device, id("test", "4321"));
@@ -400,7 +399,7 @@ fn an_application_follows_what_clients_do() {
     let gone = br#"{"Action":"Disconnect","Time":"t","ClientID":"a:o:x","CloseCode":288,
         "Reason":"The client id was reused","ReadBytes":5000000000,"WriteMsg":0,"New":{}}"#;
     let message = ("iot-2/app/x/mon", gone.as_slice());
-    let Ok(Some(ToApplication::ApplicationStatus("x", status))) = APPLICATION.message(&message)
+    let Ok(Some(ToApplication::ApplicationStatus("x", status))) = APPLICATION.message(message)
     else {
         panic!("no status")
     };
@@ -464,7 +463,7 @@ fn an_application_reads_events_commands_states_and_errors_of_devices() {
         ),
     ] {
         let message = (topic, b"1".as_slice());
-        assert_eq!(APPLICATION.message(&message), Ok(Some(expected)));
+        assert_eq!(APPLICATION.message(message), Ok(Some(expected)));
     }
     for topic in [
         "iot-2/type/t/id/d",
@@ -478,7 +477,7 @@ fn an_application_reads_events_commands_states_and_errors_of_devices() {
         "x",
     ] {
         let message = (topic, b"1".as_slice());
-        assert_eq!(APPLICATION.message(&message), Ok(None), "{topic}");
+        assert_eq!(APPLICATION.message(message), Ok(None), "{topic}");
     }
 }
 

@@ -22,7 +22,7 @@ fn the_responses_of_the_vectors_are_ours() {
     let mut device = managed(&mut record);
     let details = vector("dm-fw-details");
     let message = from_server(details.text("topic"), details.text("payload"));
-    let Ok(Some(Action::Update(_, Some(taken)))) = device.handle(&message, at(0)) else {
+    let Ok(Some(Action::Update(_, Some(taken)))) = device.handle(message, at(0)) else {
         panic!("details not taken")
     };
     assert_is("py-response-update", &write(&taken.message("")).unwrap());
@@ -30,7 +30,7 @@ fn the_responses_of_the_vectors_are_ours() {
 
     let observed = vector("dm-observe");
     let message = from_server(observed.text("topic"), observed.text("payload"));
-    let Ok(Some(Action::Observe(observe))) = device.handle(&message, at(0)) else {
+    let Ok(Some(Action::Observe(observe))) = device.handle(message, at(0)) else {
         panic!("not observed")
     };
     let answered = write(&device.observe(&observe, &[])).unwrap();
@@ -57,14 +57,14 @@ fn the_responses_of_the_vectors_are_ours() {
 
     let cancel = vector("dm-cancel");
     let message = from_server(cancel.text("topic"), cancel.text("payload"));
-    let action = device.handle(&message, at(0));
+    let action = device.handle(message, at(0));
     assert!(matches!(action, Ok(Some(Action::Cancelled(..)))));
 
     let reboot = vector("dm-reboot");
     let message = from_server(reboot.text("topic"), reboot.text("payload"));
     let mut second = [0; RECORD];
     let mut device = managed(&mut second);
-    let reboot = requested(&mut device, &message);
+    let reboot = requested(&mut device, message);
     assert_eq!(reboot.kind, ActionKind::Reboot);
     let accepted = device.accept(reboot).message("");
     assert_is("py-response-reboot", &write(&accepted).unwrap());
@@ -147,13 +147,13 @@ fn nothing_is_told_of_firmware_that_is_not_observed() {
     let mut record = [0; RECORD];
     let mut device = managed(&mut record);
     let message = from_server("iotdm-1/device/update", DETAILS);
-    assert!(device.handle(&message, at(0)).is_ok());
+    assert!(device.handle(message, at(0)).is_ok());
     accept(&mut device, DOWNLOAD, r#"{"reqId":"d1"}"#);
     device.download_finished().unwrap();
     assert_eq!(says(&mut device), None);
     // Whoever observes it then is told the true state at once, and only once.
     let message = from_server("iotdm-1/observe", OBSERVE_FIRMWARE);
-    let Ok(Some(Action::Observe(observe))) = device.handle(&message, at(0)) else {
+    let Ok(Some(Action::Observe(observe))) = device.handle(message, at(0)) else {
         panic!("not observed")
     };
     let answered = response(&device.observe(&observe, &[]));
@@ -203,7 +203,7 @@ fn a_uri_that_is_none_is_refused_when_the_download_is_asked_for() {
         .to_string();
         let message = from_server("iotdm-1/device/update", &payload);
         assert!(matches!(
-            device.handle(&message, at(0)),
+            device.handle(message, at(0)),
             Ok(Some(Action::Update(..)))
         ));
         let (why, _) = refusal(&mut device, DOWNLOAD, r#"{"reqId":"d"}"#);
@@ -222,7 +222,7 @@ fn new_details_begin_a_new_update_but_not_in_the_middle_of_another() {
     assert_eq!((why, &answered["rc"]), (Refusal::Busy, &json!(409)));
     // The same details again do no harm.
     let message = from_server("iotdm-1/device/update", DETAILS);
-    let action = device.handle(&message, at(0));
+    let action = device.handle(message, at(0));
     assert!(matches!(action, Ok(Some(Action::Update(_, Some(_))))));
     assert_eq!(device.firmware().state, FirmwareState::Downloading);
 
@@ -230,7 +230,7 @@ fn new_details_begin_a_new_update_but_not_in_the_middle_of_another() {
     says(&mut device).unwrap();
     let message = from_server("iotdm-1/device/update", &other);
     assert!(matches!(
-        device.handle(&message, at(0)),
+        device.handle(message, at(0)),
         Ok(Some(Action::Update(..)))
     ));
     assert_eq!(device.firmware().version, "3.0");
@@ -262,7 +262,7 @@ fn details_that_do_not_fit_or_are_malformed_are_refused_and_the_old_ones_stay() 
     assert_eq!(device.firmware().uri, "coap://x");
     let message = from_server("iotdm-1/device/update", &fits);
     assert!(matches!(
-        device.handle(&message, at(0)),
+        device.handle(message, at(0)),
         Ok(Some(Action::Update(..)))
     ));
     assert_eq!(device.firmware().verifier, "é".repeat(6));
@@ -274,7 +274,7 @@ fn prepare_short(device: &mut ManagedDevice<'_>) {
         r#"{"d":{"fields":[{"field":"mgmt.firmware","value":{"uri":"coap://x","version":null}}]}}"#;
     let message = from_server("iotdm-1/device/update", payload);
     assert!(matches!(
-        device.handle(&message, at(0)),
+        device.handle(message, at(0)),
         Ok(Some(Action::Update(_, None)))
     ));
 }

@@ -187,7 +187,7 @@ fn check_response(response: &Response<'_>) {
 
 fn receive(device: &mut ManagedDevice<'_>, topic: &str, payload: &[u8], now: Instant) {
     let message = (topic, payload);
-    match device.handle(&message, now) {
+    match device.handle(message, now) {
         Ok(Some(Action::Requested(requested))) => {
             let before = device.firmware().state;
             let response = device.accept(requested);
@@ -226,18 +226,18 @@ proptest! {
     #[test]
     fn no_message_panics_a_parser(topic in topic(), payload in payload()) {
         let message = (topic.as_str(), payload.as_slice());
-        if let Some(command) = Device::new("abcdef", "t", "d").unwrap().command(&message) {
+        if let Some(command) = Device::new("abcdef", "t", "d").unwrap().command(message) {
             let _ = command.json::<u32>();
         }
-        let _ = Gateway::new("abcdef", "t", "d").unwrap().message(&message);
-        let _ = Application::new("abcdef", "a").unwrap().message(&message);
+        let _ = Gateway::new("abcdef", "t", "d").unwrap().message(message);
+        let _ = Application::new("abcdef", "a").unwrap().message(message);
         let _ = Status::parse(&payload);
         let _ = Notification::parse(&payload);
         let sensor = Target::Device(DeviceId::new("t", "d").unwrap());
         for target in [Target::Own, sensor] {
             let mut record = [0; 100];
             let mut device = ManagedDevice::new(target, &PROFILE, &mut record, 1).unwrap();
-            let _ = device.handle(&message, Instant::from_millis(0));
+            let _ = device.handle(message, Instant::from_millis(0));
         }
     }
 
@@ -255,7 +255,7 @@ proptest! {
         let mut device = ManagedDevice::new(Target::Own, &PROFILE, &mut record, 1).unwrap();
         if device.restore(&bytes).is_ok() {
             let message = ("iotdm-1/cancel", &br#"{"reqId":1,"d":{"fields":[{"field":"mgmt.firmware"}]}}"#[..]);
-            let _ = device.handle(&message, Instant::from_millis(0));
+            let _ = device.handle(message, Instant::from_millis(0));
             let saved = device.unsaved().unwrap();
             prop_assert_eq!(&saved[8..], &bytes[8..]);
         }

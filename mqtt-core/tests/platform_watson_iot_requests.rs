@@ -219,7 +219,7 @@ fn a_conflict_is_tried_again_and_a_refusal_is_final() {
     payload["reqId"] = first["reqId"].clone();
     let payload = payload.to_string();
     let message = from_server(vector.text("topic"), &payload);
-    let Ok(Some(Action::Completed(completed))) = device.handle(&message, at(1_000)) else {
+    let Ok(Some(Action::Completed(completed))) = device.handle(message, at(1_000)) else {
         panic!("no answer")
     };
     assert!(completed.code.is_temporary() && !completed.code.is_success());
@@ -255,15 +255,15 @@ fn answers_to_other_names_are_ignored() {
         r#"{"rc":200,"reqId":""}"#,
     ] {
         let message = from_server("iotdm-1/response", payload);
-        let action = device.handle(&message, at(0));
+        let action = device.handle(message, at(0));
         assert!(matches!(action, Ok(Some(Action::None))), "{payload}");
         assert!(!device.is_managed());
     }
     let message = from_server("iotdm-1/response", &ours);
-    let action = device.handle(&message, at(0));
+    let action = device.handle(message, at(0));
     assert!(matches!(action, Ok(Some(Action::Completed(_)))));
     // It came again.
-    let action = device.handle(&message, at(0));
+    let action = device.handle(message, at(0));
     assert!(matches!(action, Ok(Some(Action::None))));
 }
 
@@ -293,7 +293,7 @@ fn a_malformed_answer_is_an_error_and_the_request_still_waits() {
     ] {
         let message = from_server("iotdm-1/response", payload);
         assert_eq!(
-            device.handle(&message, at(0)).err(),
+            device.handle(message, at(0)).err(),
             Some(error),
             "{payload}"
         );
@@ -320,7 +320,7 @@ fn requests_wait_for_their_answers_and_time_out_one_by_one() {
         log.count
     );
     let message = from_server("iotdm-1/response", &payload);
-    let Ok(Some(Action::Completed(completed))) = device.handle(&message, at(6_500)) else {
+    let Ok(Some(Action::Completed(completed))) = device.handle(message, at(6_500)) else {
         panic!("no answer")
     };
     let expected = Completed {

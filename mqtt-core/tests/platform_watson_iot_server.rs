@@ -34,7 +34,7 @@ fn attributes_are_told_while_they_are_observed() {
     let payload =
         r#"{"reqId":"o7","d":{"fields":[{"field":"temper\u0061ture"},{"field":"location"}]}}"#;
     let message = from_server("iotdm-1/observe", payload);
-    let Ok(Some(Action::Observe(observe))) = device.handle(&message, at(0)) else {
+    let Ok(Some(Action::Observe(observe))) = device.handle(message, at(0)) else {
         panic!("not observed")
     };
     let names: Vec<_> = observe
@@ -60,7 +60,7 @@ fn attributes_are_told_while_they_are_observed() {
 
     let payload = r#"{"reqId":"c7","d":{"fields":[{"field":"temperature"},{"field":"?"}]}}"#;
     let message = from_server("iotdm-1/cancel", payload);
-    let Ok(Some(Action::Cancelled(_, cancelled))) = device.handle(&message, at(0)) else {
+    let Ok(Some(Action::Cancelled(_, cancelled))) = device.handle(message, at(0)) else {
         panic!("not cancelled")
     };
     assert_eq!(response(&cancelled), json!({"rc": 200, "reqId": "c7"}));
@@ -91,7 +91,7 @@ fn a_new_profile_keeps_what_is_observed_and_asks_to_be_managed_anew() {
     let mut device = managed(&mut record);
     let payload = r#"{"reqId":1,"d":{"fields":[{"field":"temperature"}]}}"#;
     let message = from_server("iotdm-1/observe", payload);
-    let Ok(Some(Action::Observe(observe))) = device.handle(&message, at(0)) else {
+    let Ok(Some(Action::Observe(observe))) = device.handle(message, at(0)) else {
         panic!("not observed")
     };
     assert_eq!(response(&device.observe(&observe, &[]))["reqId"], 1);
@@ -107,7 +107,7 @@ fn updates_of_attributes_are_given_to_the_application() {
     let mut device = managed(&mut record);
     let payload = r#"{"d":{"fields":[{"field":"metadata","value":{"room":7}},{"field":"new"}]}}"#;
     let message = from_server("iotdm-1/device/update", payload);
-    let Ok(Some(Action::Update(attributes, None))) = device.handle(&message, at(0)) else {
+    let Ok(Some(Action::Update(attributes, None))) = device.handle(message, at(0)) else {
         panic!("an answer nobody wants")
     };
     let mut fields = attributes.iter();
@@ -119,7 +119,7 @@ fn updates_of_attributes_are_given_to_the_application() {
 
     let payload = r#"{"reqId":"x\"y","d":{"fields":[]},"more":1}"#;
     let message = from_server("iotdm-1/device/update", payload);
-    let Ok(Some(Action::Update(_, Some(answered)))) = device.handle(&message, at(0)) else {
+    let Ok(Some(Action::Update(_, Some(answered)))) = device.handle(message, at(0)) else {
         panic!("no answer")
     };
     assert_eq!(response(&answered), json!({"rc": 204, "reqId": "x\"y"}));
@@ -134,7 +134,7 @@ fn what_is_malformed_is_never_acted_on() {
         let vector = vector(name);
         assert!(vector.is_malformed());
         let message = from_server(vector.text("topic"), vector.text("payload"));
-        assert!(device.handle(&message, at(0)).is_err(), "{name}");
+        assert!(device.handle(message, at(0)).is_err(), "{name}");
     }
     for topic in [
         REBOOT,
@@ -156,7 +156,7 @@ fn what_is_malformed_is_never_acted_on() {
             "{\"reqId\":\"\u{1}\"}",
         ] {
             let message = from_server(topic, payload);
-            assert!(device.handle(&message, at(0)).is_err(), "{topic} {payload}");
+            assert!(device.handle(message, at(0)).is_err(), "{topic} {payload}");
         }
     }
     for topic in ["iotdm-1/observe", "iotdm-1/cancel", "iotdm-1/device/update"] {
@@ -173,7 +173,7 @@ fn what_is_malformed_is_never_acted_on() {
         }
     }
     let message = from_server("iotdm-1/device/update", r#"{"d":{}}"#);
-    let error = device.handle(&message, at(0)).err();
+    let error = device.handle(message, at(0)).err();
     assert_eq!(error, Some(MalformedMessage::Member("d")));
     assert_eq!(device.interrupted(), None);
 }
@@ -208,10 +208,7 @@ fn requests_of_unknown_kind_are_answered() {
         "",
     ] {
         let message = from_server(topic, "not JSON");
-        assert!(
-            matches!(device.handle(&message, at(0)), Ok(None)),
-            "{topic}"
-        );
+        assert!(matches!(device.handle(message, at(0)), Ok(None)), "{topic}");
     }
 }
 
@@ -240,7 +237,7 @@ fn what_the_profile_does_not_allow_is_refused() {
     // An attribute that is of no use to the device.
     let message = from_server("iotdm-1/device/update", DETAILS);
     assert!(matches!(
-        device.handle(&message, at(0)),
+        device.handle(message, at(0)),
         Ok(Some(Action::Update(..)))
     ));
     assert_eq!(device.firmware().uri, "");
@@ -252,7 +249,7 @@ fn custom_actions_are_answered_when_they_are_done() {
     let mut device = managed(&mut record);
     let vector = vector("dme-action");
     let message = from_server(vector.text("topic"), vector.text("payload"));
-    let Ok(Some(Action::Custom(custom))) = device.handle(&message, at(0)) else {
+    let Ok(Some(Action::Custom(custom))) = device.handle(message, at(0)) else {
         panic!("no action")
     };
     assert_eq!(
@@ -276,7 +273,7 @@ fn custom_actions_are_answered_when_they_are_done() {
     );
 
     let message = from_server("iotdm-1/mgmt/custom/bundle-v1/ping", r#"{"reqId":"m2"}"#);
-    let Ok(Some(Action::Custom(custom))) = device.handle(&message, at(0)) else {
+    let Ok(Some(Action::Custom(custom))) = device.handle(message, at(0)) else {
         panic!("no action")
     };
     assert_eq!(custom.parameters, None);
@@ -290,14 +287,14 @@ fn an_action_that_is_refused_by_the_application_may_come_again() {
     let mut record = [0; RECORD];
     let mut device = managed(&mut record);
     let message = from_server(FACTORY_RESET, r#"{"reqId":"r1"}"#);
-    let reset = requested(&mut device, &message);
+    let reset = requested(&mut device, message);
     let refused = reset.refuse(ResponseCode::FAILED, "busy");
     assert_eq!(
         response(&refused),
         json!({"rc": 500, "message": "busy", "reqId": "r1"})
     );
     assert_eq!(
-        requested(&mut device, &message).kind,
+        requested(&mut device, message).kind,
         ActionKind::FactoryReset
     );
 }
@@ -317,13 +314,13 @@ fn a_gateway_manages_itself_and_the_devices_behind_it() {
     let topic = "iotdm-1/type/sensor/id/7/response";
     let payload = json!({"rc": 200, "reqId": asked.json()["reqId"]}).to_string();
     let message = from_server(topic, &payload);
-    assert!(matches!(gateway.handle(&message, at(0)), Ok(None)));
-    let action = sensor.handle(&message, at(0));
+    assert!(matches!(gateway.handle(message, at(0)), Ok(None)));
+    let action = sensor.handle(message, at(0));
     assert!(matches!(action, Ok(Some(Action::Completed(_)))));
     assert!(sensor.is_managed() && !gateway.is_managed());
 
     let message = from_server("iotdm-1/type/sensor/id/7/observe", OBSERVE_FIRMWARE);
-    let Ok(Some(Action::Observe(observe))) = sensor.handle(&message, at(0)) else {
+    let Ok(Some(Action::Observe(observe))) = sensor.handle(message, at(0)) else {
         panic!("not observed")
     };
     let answered = write(&sensor.observe(&observe, &[])).unwrap();
@@ -334,9 +331,6 @@ fn a_gateway_manages_itself_and_the_devices_behind_it() {
         "iotdm-1/type/x/id/7/observe",
     ] {
         let message = from_server(topic, OBSERVE_FIRMWARE);
-        assert!(
-            matches!(sensor.handle(&message, at(0)), Ok(None)),
-            "{topic}"
-        );
+        assert!(matches!(sensor.handle(message, at(0)), Ok(None)), "{topic}");
     }
 }

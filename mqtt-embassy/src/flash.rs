@@ -505,7 +505,9 @@ mod tests {
     }
 
     fn image(len: usize) -> Vec<u8> {
-        (0..len).map(|at| (at * 7 + at / 256) as u8).collect()
+        (0..len)
+            .map(|at| u8::try_from((at * 7 + at / 256) % 256).unwrap())
+            .collect()
     }
 
     fn is_kept<const WORD: usize>(piece_len: usize) {
@@ -515,7 +517,7 @@ mod tests {
         let mut offset = 0;
         for piece in image.chunks(piece_len) {
             now_or_never(store.write(offset, piece)).unwrap();
-            offset += piece.len() as u32;
+            offset += u32::try_from(piece.len()).unwrap();
         }
         now_or_never(store.flush()).unwrap();
         let mut back = vec![0; image.len()];

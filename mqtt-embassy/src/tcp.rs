@@ -29,7 +29,8 @@ pub struct TcpConnector<'a> {
 }
 
 impl<'a> TcpConnector<'a> {
-    /// A connector to `host`, a DNS name or an IP address.
+    /// A connector to `host`, a DNS name or an IP address. Of the addresses of a name the first is taken; with the
+    /// feature `ipv6` and an IPv6 address of our own, one of IPv6 before one of IPv4.
     ///
     /// The buffers are those of the socket. What the broker may send ahead is limited by `rx`, what may be on its way
     /// to the broker by `tx`: 1,024 bytes each will do, the throughput grows with them.
@@ -128,7 +129,11 @@ impl<'a> Transport for TcpConnector<'a> {
         debug!("tcp: connecting to {}", endpoint);
         let socket = self.socket.get_mut();
         // Without a time-out, which would look like a refusal.
-        socket.connect(endpoint).await.map_err(sort)?;
+        let attempt = Attempt {
+            socket: &mut *socket,
+            is_over: false,
+        };
+        attempt.run(endpoint).await?;
         socket.set_keep_alive(self.keep_alive);
         socket.set_timeout(self.timeout);
         Ok(TcpStream {
@@ -154,6 +159,28 @@ impl fmt::Debug for TcpConnector<'_> {
             .field("host", &self.host)
             .field("port", &self.port)
             .finish_non_exhaustive()
+    }
+}
+
+/// An attempt to connect. When it is given up, the stack does not go on trying.
+struct Attempt<'s, 'a> {
+    socket: &'s mut TcpSocket<'a>,
+    is_over: bool,
+}
+
+impl Attempt<'_, '_> {
+    async fn run(mut self, endpoint: IpEndpoint) -> Result<(), ConnectError> {
+        let result = self.socket.connect(endpoint).await;
+        self.is_over = true;
+        result.map_err(sort)
+    }
+}
+
+impl Drop for Attempt<'_, '_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.socket.abort();
+        }
     }
 }
 

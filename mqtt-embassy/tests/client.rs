@@ -1,4 +1,5 @@
 //! The whole client: storage, handles and runner, over TCP on embassy-net, against a broker of a few lines.
+#![allow(clippy::large_futures, reason = "there is a stack")]
 
 mod support;
 
@@ -181,7 +182,6 @@ fn many_tasks_may_wait_for_one_connection() {
 fn storage_is_the_sum_of_its_parts() {
     let grown = Storage::<1024, 4096>::SIZE - Storage::<1024, 2048>::SIZE;
     assert_eq!(grown, 2048);
-    assert!(Storage::<0, 0, 0>::SIZE < 2048);
     assert_eq!(Storage::<256, 512>::SIZE, size_of::<Storage<256, 512>>());
 }
 

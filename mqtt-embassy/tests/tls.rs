@@ -1,5 +1,6 @@
 //! `TlsConnector` against rustls.
 #![cfg(feature = "tls")]
+#![allow(clippy::large_futures, reason = "there is a stack")]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! `TlsConnector` against servers that no TLS library would be, and with a pre-shared key.
 #![cfg(feature = "tls")]
+#![allow(clippy::large_futures, reason = "there is a stack")]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! `WsConnector` against tungstenite, and against servers that break the rules.
 #![cfg(feature = "websocket")]
+#![allow(clippy::large_futures, reason = "there is a stack")]
 
 mod support;
 
@@ -11,9 +12,10 @@ use std::{
 
 use embedded_io_async::Read;
 use mqtt_embassy::{
-    ConnectError, WsConnector,
+    ConnectError, LinkEnd, Options, Reconnect, Storage, WsConnector,
     mqtt_core::client::{Connect, Link, Sender},
 };
+use static_cell::ConstStaticCell;
 use tungstenite::{
     Bytes, Message, WebSocket,
     handshake::server::{Request, Response},
@@ -171,6 +173,31 @@ fn a_ping_is_answered_by_flush_when_nothing_else_is_sent() {
             assert_eq!(pongs.recv().unwrap(), Message::Pong(payload.into()));
         }
     });
+}
+
+#[test]
+fn the_runner_answers_a_ping_while_the_client_is_idle() {
+    static STORAGE: ConstStaticCell<Storage<256, 512>> = ConstStaticCell::new(Storage::new());
+    let (sender, pongs) = channel();
+    let mut connector = connector(pipes(move |pipe| {
+        let mut socket = accept(pipe);
+        assert!(socket.read().unwrap().is_binary()); // CONNECT
+        let connack = Bytes::from_static(b"\x20\x02\x00\x00");
+        socket.send(Message::Binary(connack)).unwrap();
+        socket
+            .send(Message::Ping(Bytes::from_static(b"?")))
+            .unwrap();
+        sender.send(socket.read().unwrap()).unwrap();
+    }));
+    let mut options = Options::new("thermometer");
+    options.reconnect = Reconnect::never();
+    let (_client, _inbox, mut runner) = mqtt_embassy::new(STORAGE.take(), &options).unwrap();
+    let end = block_on(runner.run(&mut connector, &options));
+    assert_eq!(
+        pongs.recv().unwrap(),
+        Message::Pong(Bytes::from_static(b"?"))
+    );
+    assert_eq!(end, LinkEnd::PeerClosed);
 }
 
 #[test]

@@ -16,7 +16,7 @@ const TARGETS: [&str; 3] = [
     "riscv32imc-unknown-none-elf",
 ];
 
-const JOBS: [Job; 5] = [
+const JOBS: [Job; 6] = [
     Job {
         name: "session 3.1.1",
         bin: "session",
@@ -70,6 +70,13 @@ const JOBS: [Job; 5] = [
         bin: "session",
         stubs: "session",
         features: "losant",
+        limits: &[flash(2_500, 900), PANIC_BRANCHES, FORMATTING],
+    },
+    Job {
+        name: "typed telemetry to ThingsBoard, on top of session",
+        bin: "session",
+        stubs: "session",
+        features: "thingsboard",
         limits: &[flash(2_500, 900), PANIC_BRANCHES, FORMATTING],
     },
 ];

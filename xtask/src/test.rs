@@ -9,6 +9,9 @@ use crate::{codec, install, size};
 /// Feature sets of mqtt-core that firmware is built with.
 const DEVICE_FEATURES: [&str; 5] = ["", "v5", "client", "client,v5", "client,v5,defmt,log"];
 
+/// And those of mqtt-embassy.
+const EMBASSY_FEATURES: [&str; 4] = ["", "defmt,v5", "tls", "defmt,ipv6,tls,v5,websocket"];
+
 /// A workspace of its own.
 const SIZE_JOBS: [&str; 2] = ["--manifest-path", "tests/size/Cargo.toml"];
 
@@ -35,7 +38,7 @@ fn lints(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
     let mut size_jobs = cargo();
     size_jobs.args(["fmt", "--check"]).args(SIZE_JOBS);
     steps.command("format: size jobs", &mut size_jobs)?;
-    for package in ["mqtt-core", "mqtt-std"] {
+    for package in ["mqtt-core", "mqtt-embassy", "mqtt-std"] {
         for features in workspace.feature_sets(package)? {
             let name = format!("clippy: {package} [{features}]");
             let targets = ["--no-default-features", "--all-targets"];
@@ -43,10 +46,14 @@ fn lints(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
             clippy(steps, &name, &[&targets[..], &features].concat())?;
         }
     }
-    for features in ["", "client,v5"] {
-        let name = format!("clippy: mqtt-core [{features}] on a device");
+    for (package, features) in [
+        ("mqtt-core", ""),
+        ("mqtt-core", "client,v5"),
+        ("mqtt-embassy", "defmt,tls,v5,websocket"),
+    ] {
+        let name = format!("clippy: {package} [{features}] on a device");
         let target = ["--target", DEVICE_TARGETS[0]];
-        let features = ["-p", "mqtt-core", "--features", features];
+        let features = ["-p", package, "--features", features];
         clippy(steps, &name, &[&target[..], &features].concat())?;
     }
     let target = ["--target", DEVICE_TARGETS[0], "--features", "client,v5"];
@@ -66,10 +73,12 @@ fn clippy(steps: &mut Steps, name: &str, arguments: &[&str]) -> Result<()> {
 }
 
 fn tests(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
-    for features in workspace.feature_sets("mqtt-core")? {
-        let name = format!("test: mqtt-core [{features}]");
-        let arguments = ["test", "-p", "mqtt-core", "--features", &features];
-        steps.command(&name, cargo().args(arguments))?;
+    for package in ["mqtt-core", "mqtt-embassy"] {
+        for features in workspace.feature_sets(package)? {
+            let name = format!("test: {package} [{features}]");
+            let arguments = ["test", "-p", package, "--features", &features];
+            steps.command(&name, cargo().args(arguments))?;
+        }
     }
     steps.command("test: workspace", cargo().args(["test", "--workspace"]))?;
     let brokers = ["test", "-p", "mqtt-tests", "--features", "brokers"];
@@ -89,8 +98,10 @@ fn devices(steps: &mut Steps) -> Result<()> {
             let name = format!("build: mqtt-core [{features}] {target}");
             device_build(steps, &name, "mqtt-core", features, target)?;
         }
-        let name = format!("build: mqtt-embassy {target}");
-        device_build(steps, &name, "mqtt-embassy", "v5,defmt", target)?;
+        for features in EMBASSY_FEATURES {
+            let name = format!("build: mqtt-embassy [{features}] {target}");
+            device_build(steps, &name, "mqtt-embassy", features, target)?;
+        }
     }
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! Numbers with decimals, without floating point.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::json::RawJson;
+use super::{deserialize, json::RawJson};
 use crate::json::DECIMAL;
 
 /// A number with a fixed count of decimals: `Decimal::<2>::new(2150)` is 21.50.
@@ -32,7 +32,8 @@ use crate::json::DECIMAL;
 /// All decimals are written, the zeros at the end too. At most 19 decimals; more do not compile.
 ///
 /// It serializes as a number with [`write_json`](crate::write_json), which every publication here uses. Other serializers
-/// know no exact decimals: there it appears as an enum, 21.50 as `{"e-2":2150}`.
+/// know no exact decimals: there it appears as an enum, 21.50 as `{"e-2":2150}`. What a server sends is read the same way, in
+/// the types of an application too.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Decimal<const DECIMALS: u8, M = i32>(M);
@@ -80,6 +81,13 @@ impl<const DECIMALS: u8, M: Mantissa> Serialize for Decimal<DECIMALS, M> {
             exponent_name(DECIMALS),
             &self.0,
         )
+    }
+}
+
+/// Reads any JSON number, as [`from_json`](Decimal::from_json) does; with the methods of [`RawJson`] only.
+impl<'de, const DECIMALS: u8, M: Mantissa> Deserialize<'de> for Decimal<DECIMALS, M> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize::from_raw(deserializer, "a number", Self::from_json)
     }
 }
 

@@ -19,7 +19,9 @@
 
 use core::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::deserialize;
 
 use crate::{
     codec::{
@@ -45,7 +47,7 @@ pub enum JsonError {
     TooDeep,
     /// JSON, but not of the type that was asked for.
     Type,
-    /// A string holds an escape sequence, and there was no buffer to resolve it in, or one too small.
+    /// A string that was asked for holds an escape sequence, and there was no buffer to resolve it in, or one too small.
     Escaped,
 }
 
@@ -160,17 +162,14 @@ impl<'a> RawJson<'a> {
 
     /// Reads the value into the application's own type.
     ///
-    /// Strings are borrowed, so those with escape sequences are refused: see [`to_unescaped`](Self::to_unescaped).
+    /// Strings are borrowed; one with escape sequences is refused: see [`to_unescaped`](Self::to_unescaped). A field may be
+    /// a `RawJson` itself, to be looked at later.
     ///
     /// # Errors
     ///
-    /// [`JsonError::Type`] if it is another type, [`JsonError::Escaped`] if a string or name anywhere in it has an escape.
+    /// [`JsonError::Type`] if it is another type, [`JsonError::Escaped`] if a string that is asked for has an escape.
     pub fn to<T: Deserialize<'a>>(self) -> Result<T, JsonError> {
-        if self.0.contains(&b'\\') {
-            return Err(JsonError::Escaped);
-        }
-        let (value, _) = serde_json_core::from_slice(self.0).map_err(|_| JsonError::Type)?;
-        Ok(value)
+        deserialize::read(self, &mut [])
     }
 
     /// As [`to`](Self::to), with a buffer in which a string with escapes is resolved; `T` owns its strings.
@@ -179,18 +178,32 @@ impl<'a> RawJson<'a> {
     ///
     /// [`JsonError::Type`] if it is another type, [`JsonError::Escaped`] if a string does not fit into `buffer`.
     pub fn to_unescaped<T: Deserialize<'a>>(self, buffer: &mut [u8]) -> Result<T, JsonError> {
-        let result = serde_json_core::from_slice_escaped(self.0, buffer);
-        let (value, _) = result.map_err(|error| match error {
-            serde_json_core::de::Error::EscapedStringIsTooLong => JsonError::Escaped,
-            _ => JsonError::Type,
-        })?;
-        Ok(value)
+        deserialize::read(self, buffer)
+    }
+
+    /// A value that was checked before.
+    pub(super) const fn from_checked(bytes: &'a [u8]) -> Self {
+        Self(bytes)
     }
 
     /// What lies behind the bracket, the closing one included.
     fn inside(self, bracket: u8) -> Option<Cursor<'a>> {
         let (&first, rest) = self.0.split_first()?;
         (first == bracket).then_some(Cursor { rest })
+    }
+}
+
+/// With the methods of this module only.
+impl<'de: 'a, 'a> Deserialize<'de> for RawJson<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize::from_raw(deserializer, "JSON", Some)
+    }
+}
+
+/// As it is, with [`write_json`] only.
+impl Serialize for RawJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
     }
 }
 

@@ -5,6 +5,7 @@
 //! any MQTT client. What a platform forbids is refused before a byte is sent. What is not used is not linked.
 
 mod decimal;
+mod deserialize;
 pub mod json;
 pub mod losant;
 mod message;

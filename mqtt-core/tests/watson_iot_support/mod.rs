@@ -70,7 +70,7 @@ pub fn accept_management(device: &mut ManagedDevice<'_>, now: Instant) {
 pub fn answer(device: &mut ManagedDevice<'_>, id: &Value, code: u16, now: Instant) -> u16 {
     let payload = json!({"rc": code, "reqId": id}).to_string();
     let message = from_server("iotdm-1/response", &payload);
-    match device.handle(&message, now) {
+    match device.handle(message, now) {
         Ok(Some(Action::Completed(completed))) => completed.code.0,
         other => panic!("{other:?}"),
     }
@@ -104,12 +104,12 @@ pub fn response(response: &Response<'_>) -> Value {
 /// Sends details of an image and observes `mgmt.firmware`, as every firmware action begins.
 pub fn prepare(device: &mut ManagedDevice<'_>) {
     let message = from_server("iotdm-1/device/update", DETAILS);
-    let Ok(Some(Action::Update(_, Some(accepted)))) = device.handle(&message, at(0)) else {
+    let Ok(Some(Action::Update(_, Some(accepted)))) = device.handle(message, at(0)) else {
         panic!("details not taken")
     };
     assert_eq!(response(&accepted), json!({"rc": 204, "reqId": "u1"}));
     let message = from_server("iotdm-1/observe", OBSERVE_FIRMWARE);
-    let Ok(Some(Action::Observe(observe))) = device.handle(&message, at(0)) else {
+    let Ok(Some(Action::Observe(observe))) = device.handle(message, at(0)) else {
         panic!("not observed")
     };
     let value = response(&device.observe(&observe, &[]))["d"]["fields"][0]["value"].clone();
@@ -118,7 +118,7 @@ pub fn prepare(device: &mut ManagedDevice<'_>) {
 
 pub fn requested<'m>(
     device: &mut ManagedDevice<'m>,
-    message: &'m (&'m str, &'m [u8]),
+    message: (&'m str, &'m [u8]),
 ) -> Requested<'m> {
     match device.handle(message, at(0)) {
         Ok(Some(Action::Requested(requested))) => requested,
@@ -129,7 +129,7 @@ pub fn requested<'m>(
 /// The server asks for an action, and the device accepts it.
 pub fn accept(device: &mut ManagedDevice<'_>, topic: &str, payload: &str) -> Value {
     let message = from_server(topic, payload);
-    match device.handle(&message, at(0)) {
+    match device.handle(message, at(0)) {
         Ok(Some(Action::Requested(requested))) => response(&device.accept(requested)),
         other => panic!("{other:?}"),
     }
@@ -138,7 +138,7 @@ pub fn accept(device: &mut ManagedDevice<'_>, topic: &str, payload: &str) -> Val
 /// The server asks for something, and the device refuses.
 pub fn refusal(device: &mut ManagedDevice<'_>, topic: &str, payload: &str) -> (Refusal, Value) {
     let message = from_server(topic, payload);
-    match device.handle(&message, at(0)) {
+    match device.handle(message, at(0)) {
         Ok(Some(Action::Refused(refusal, refused))) => (refusal, response(&refused)),
         other => panic!("{other:?}"),
     }

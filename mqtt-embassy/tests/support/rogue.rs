@@ -1,4 +1,4 @@
-//! A TLS 1.3 server of a few lines (RFC 8446), which sends whatever a test wants it to. TLS_AES_128_GCM_SHA256 and
+//! A TLS 1.3 server of a few lines (RFC 8446), which sends whatever a test wants it to. `TLS_AES_128_GCM_SHA256` and
 //! P-256 only.
 
 use std::io::{Read, Write};

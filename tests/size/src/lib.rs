@@ -10,6 +10,8 @@ pub mod kind;
 #[cfg(feature = "losant")]
 pub mod losant;
 pub mod stubs;
+#[cfg(feature = "thingsboard")]
+pub mod thingsboard;
 
 use core::panic::PanicInfo;
 

@@ -45,7 +45,7 @@ struct Link {
     clean_session: bool,
     subscriptions: Vec<(String, QoS)>,
     next_identifier: u16,
-    /// QoS 1 messages whose PUBACK is due, by packet identifier.
+    /// Topics of messages whose PUBACK or PUBCOMP is due, by packet identifier.
     unacknowledged: HashMap<u16, String>,
     /// QoS 2 messages whose PUBREL is due.
     received: Vec<u16>,
@@ -103,15 +103,24 @@ impl Hub {
         if qos == QoS::AtMostOnce {
             return;
         }
-        for session in self.sessions.values_mut() {
-            let matching = session.subscriptions.iter();
-            if matching
-                .clone()
-                .any(|(filter, granted)| matches(filter, topic) && *granted > QoS::AtMostOnce)
-            {
-                session.waiting.push((topic.to_owned(), payload.to_vec()));
-            }
+        let clients: Vec<String> = self.sessions.keys().cloned().collect();
+        for client_id in clients {
+            self.keep(&client_id, topic, payload);
         }
+    }
+
+    /// Keeps a message for a client that is away and has a stored session with a subscription to it.
+    pub fn keep(&mut self, client_id: &str, topic: &str, payload: &[u8]) -> bool {
+        let Some(session) = self.sessions.get_mut(client_id) else {
+            return false;
+        };
+        let mut subscriptions = session.subscriptions.iter();
+        let is_wanted = subscriptions
+            .any(|(filter, granted)| matches(filter, topic) && *granted > QoS::AtMostOnce);
+        if is_wanted {
+            session.waiting.push((topic.to_owned(), payload.to_vec()));
+        }
+        is_wanted
     }
 
     /// The highest QoS at which a link has subscribed a topic.
@@ -172,6 +181,12 @@ impl Hub {
     #[must_use]
     pub fn client_id(&self, link: LinkId) -> &str {
         self.links.get(&link).map_or("", |link| &link.client_id)
+    }
+
+    /// Why the server closes a link, if it does.
+    #[must_use]
+    pub fn closing(&self, link: LinkId) -> Option<&str> {
+        self.links.get(&link)?.closed.as_deref()
     }
 
     /// Whether the client connected with `clean_session`.
@@ -287,6 +302,7 @@ impl Hub {
             link,
             &match kind {
                 PacketType::PubRec => Packet::PubRec(ack),
+                PacketType::PubRel => Packet::PubRel(ack),
                 PacketType::PubComp => Packet::PubComp(ack),
                 _ => Packet::PubAck(ack),
             },

@@ -79,7 +79,7 @@ pub enum Event {
         /// With the retain flag.
         retain: bool,
     },
-    /// A message of the server was acknowledged by PUBACK.
+    /// A message of the server was acknowledged, by PUBACK or PUBCOMP.
     Acknowledged {
         /// Its topic.
         topic: String,
@@ -196,6 +196,11 @@ impl Simulator {
             let waited = self.shared.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Whether there was such an event since the last one that was waited for. Does not wait.
+    pub fn has_seen(&self, is_it: impl Fn(&Event) -> bool) -> bool {
+        self.shared.lock().hub.events().iter().any(is_it)
     }
 
     /// Waits for a message on a topic, and returns its payload.

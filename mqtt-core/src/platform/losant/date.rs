@@ -1,6 +1,8 @@
 //! Dates in commands.
 
-use crate::platform::json::RawJson;
+use serde::{Deserialize, Deserializer};
+
+use crate::platform::{deserialize, json::RawJson};
 
 /// A moment, in milliseconds since 1970 in UTC.
 ///
@@ -10,13 +12,16 @@ use crate::platform::json::RawJson;
 /// ```
 /// use mqtt_core::platform::losant::{self, Date};
 ///
+/// #[derive(serde::Deserialize)]
+/// struct Schedule { when: Date }
+///
 /// let device = losant::Device::new("575ecf887ae143cd83dc4aa2")?;
 /// let payload = br#"{"name":"at","payload":{"when":{"$date":"2016-11-04T19:42:06.710Z"}}}"#;
 /// let message = ("losant/575ecf887ae143cd83dc4aa2/command", &payload[..]);
 ///
 /// let command = device.command(message)?.ok_or("no command")?;
-/// let when = command.raw_payload().and_then(|payload| payload.member("when"));
-/// assert_eq!(when.and_then(Date::from_json), Some(Date(1_478_288_526_710)));
+/// let schedule: Schedule = command.payload()?;
+/// assert_eq!(schedule.when, Date(1_478_288_526_710));
 /// # Ok::<(), Box<dyn core::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -73,6 +78,13 @@ impl Date {
         let units = [(24, hours), (60, minutes), (60, seconds), (1000, millis)];
         let add = |sum: i64, (factor, more)| sum.checked_mul(factor)?.checked_add(i64::from(more));
         units.into_iter().try_fold(days, add).map(Self)
+    }
+}
+
+/// As [`from_json`](Date::from_json) does; with the methods of [`RawJson`] only.
+impl<'de> Deserialize<'de> for Date {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize::from_raw(deserializer, "a date", Self::from_json)
     }
 }
 

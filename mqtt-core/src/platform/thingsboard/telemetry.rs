@@ -60,7 +60,7 @@ impl Device {
         &self,
         values: &'a T,
     ) -> Uplink<'a, impl Body + use<'a, T>> {
-        Uplink::new(self.topics.telemetry(), Telemetry(Sample::now(values)))
+        Uplink::new(self.topics.telemetry(), Telemetry(values))
     }
 
     /// Telemetry of the time `ts_ms`, in milliseconds since 1970 in UTC.
@@ -69,10 +69,7 @@ impl Device {
         ts_ms: u64,
         values: &'a T,
     ) -> Uplink<'a, impl Body + use<'a, T>> {
-        Uplink::new(
-            self.topics.telemetry(),
-            Telemetry(Sample::at(ts_ms, values)),
-        )
+        Uplink::new(self.topics.telemetry(), TelemetryAt { ts_ms, values })
     }
 
     /// Telemetry of several moments in one message, with and without times.
@@ -98,11 +95,23 @@ impl Device {
     }
 }
 
-struct Telemetry<'a, T: ?Sized>(Sample<'a, T>);
+struct Telemetry<'a, T: ?Sized>(&'a T);
 
 impl<T: Serialize + ?Sized> Body for Telemetry<'_, T> {
     fn write(&self, payload: &mut Writer<'_>) -> Result<(), EncodeError> {
-        write_sample(payload, &self.0)
+        write_values(payload, self.0)
+    }
+}
+
+/// A type of its own, so that who sends no times does not link them.
+struct TelemetryAt<'a, T: ?Sized> {
+    ts_ms: u64,
+    values: &'a T,
+}
+
+impl<T: Serialize + ?Sized> Body for TelemetryAt<'_, T> {
+    fn write(&self, payload: &mut Writer<'_>) -> Result<(), EncodeError> {
+        write_values_at(payload, self.ts_ms, self.values)
     }
 }
 
@@ -133,22 +142,30 @@ pub(super) fn write_samples<T: Serialize>(
     let mut before = b'[';
     for sample in samples {
         payload.u8(before)?;
-        write_sample(payload, sample)?;
+        match sample.ts_ms {
+            Some(ts_ms) => write_values_at(payload, ts_ms, sample.values)?,
+            None => write_values(payload, sample.values)?,
+        }
         before = b',';
     }
     payload.u8(b']')
 }
 
-fn write_sample<T: Serialize + ?Sized>(
+fn write_values<T: Serialize + ?Sized>(
     payload: &mut Writer<'_>,
-    sample: &Sample<'_, T>,
+    values: &T,
 ) -> Result<(), EncodeError> {
-    let Some(ts_ms) = sample.ts_ms else {
-        return write_object(payload, sample.values, b"ts\"");
-    };
+    write_object(payload, values, b"ts\"")
+}
+
+fn write_values_at<T: Serialize + ?Sized>(
+    payload: &mut Writer<'_>,
+    ts_ms: u64,
+    values: &T,
+) -> Result<(), EncodeError> {
     let mut object = ObjectWriter::new(payload)?;
     write_u64(object.name("ts")?, ts_ms)?;
-    write_object(object.name("values")?, sample.values, b"")?;
+    write_object(object.name("values")?, values, b"")?;
     object.end()
 }
 
@@ -164,11 +181,15 @@ pub(super) fn write_object<T: Serialize + ?Sized>(
         write_json(&mut inner, value)?;
         inner.len()
     };
-    let text = payload.spare().get(..len).unwrap_or_default();
+    check_object(payload.spare().get(..len).unwrap_or_default(), forbidden)?;
+    payload.advance(len)
+}
+
+fn check_object(text: &[u8], forbidden: &[u8]) -> Result<(), EncodeError> {
     if text.first() != Some(&b'{') || (!forbidden.is_empty() && has_member(text, forbidden)) {
         return Err(EncodeError::InvalidValue);
     }
-    payload.advance(len)
+    Ok(())
 }
 
 /// Whether the name of a member of the object itself begins with `start`, in a text that is JSON.

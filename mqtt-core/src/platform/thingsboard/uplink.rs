@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::{
     codec::{EncodeError, QoS, Writer},
-    json::write_u64,
+    json::write_i32,
     publication::Publication,
 };
 
@@ -124,7 +124,7 @@ pub(super) const CHUNK: &str = "/chunk/";
 fn write_number(topic: &mut Writer<'_>, number: Option<u32>) -> Result<(), EncodeError> {
     match number {
         Some(number) if number > MAX_ID => Err(EncodeError::InvalidValue),
-        Some(number) => write_u64(topic, u64::from(number)),
+        Some(number) => write_i32(topic, number.cast_signed(), 0),
         None => Ok(()),
     }
 }

@@ -12,6 +12,8 @@ use size_job::job::{MESSAGES, OPTIONS};
 #[cfg(feature = "losant")]
 use size_job::losant;
 use size_job::stubs::{BUFFER_LEN, halt, is_stopped, now_ms, read, write};
+#[cfg(feature = "thingsboard")]
+use size_job::thingsboard;
 use size_job::{buffer, fact};
 
 type Device = Session<[u8; BUFFER_LEN], [Slot; SLOTS]>;
@@ -48,6 +50,14 @@ fn run(session: &mut Device) -> Option<()> {
     session
         .publish(
             &losant::report(&losant::Reading::new(now_ms())),
+            false,
+            now(),
+        )
+        .ok()?;
+    #[cfg(feature = "thingsboard")]
+    session
+        .publish(
+            &thingsboard::telemetry(&thingsboard::Reading::new(now_ms())),
             false,
             now(),
         )

@@ -4,10 +4,10 @@ mod management;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use mqtt_core::codec::{Connect, Publish, QoS, ReasonCode};
+use mqtt_core::codec::{Connect, Publish, QoS, ReasonCode, TopicFilter};
 use serde_json::{Value, json};
 
 use management::Step;
@@ -29,6 +29,8 @@ pub(super) struct WatsonIot {
     /// Requests that wait for a response: their `reqId`, and whom they went to.
     pending: HashMap<String, (String, String)>,
     last_quickstart: Option<Instant>,
+    /// The last status of each client, by topic.
+    statuses: HashMap<String, String>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,6 +58,7 @@ impl WatsonIot {
             plans: HashMap::new(),
             pending: HashMap::new(),
             last_quickstart: None,
+            statuses: HashMap::new(),
         }
     }
 
@@ -126,7 +129,8 @@ impl WatsonIot {
         Verdict::Acknowledge
     }
 
-    fn monitor(hub: &mut Hub, client: &Client, action: &str, code: Option<u16>) {
+    /// Tells applications that a client has come or gone; those that subscribe later, too.
+    fn monitor(&mut self, hub: &mut Hub, link: LinkId, client: &Client, close: Option<u16>) {
         let topic = match client {
             Client::Device(kind, id) | Client::Gateway(kind, id) => {
                 format!("iot-2/type/{kind}/id/{id}/mon")
@@ -134,14 +138,21 @@ impl WatsonIot {
             Client::Application(id) => format!("iot-2/app/{id}/mon"),
             Client::Quickstart => return,
         };
+        let action = if close.is_some() {
+            "Disconnect"
+        } else {
+            "Connect"
+        };
         let mut status = json!({
-            "Action": action, "Time": "2026-01-01T00:00:00.000Z", "ClientAddr": "127.0.0.1",
+            "Action": action, "Time": now(), "ClientAddr": "127.0.0.1", "ClientID": hub.client_id(link),
             "Port": 1883, "Secure": false, "Protocol": "mqtt4-tcp"
         });
-        if let Some(code) = code {
+        if let Some(code) = close {
             status["CloseCode"] = code.into();
         }
-        hub.deliver(&topic, status.to_string().as_bytes(), QoS::AtMostOnce);
+        let status = status.to_string();
+        hub.deliver(&topic, status.as_bytes(), QoS::AtMostOnce);
+        self.statuses.insert(topic, status);
     }
 
     fn may_subscribe(client: &Client, filter: &str) -> bool {
@@ -168,7 +179,7 @@ impl Platform for WatsonIot {
             return Admission::Refuse(5, ReasonCode::NOT_AUTHORIZED);
         };
         hub.take_over(connect.client_id, link);
-        Self::monitor(hub, &client, "Connect", None);
+        self.monitor(hub, link, &client, None);
         self.links.insert(link, client);
         Admission::Accept {
             session_present: hub.resume(link),
@@ -185,6 +196,14 @@ impl Platform for WatsonIot {
         match self.links.get(&link) {
             Some(client) if Self::may_subscribe(client, filter) => Ok(qos),
             _ => Err(Some(ReasonCode::NOT_AUTHORIZED)),
+        }
+    }
+
+    fn subscribed(&mut self, hub: &mut Hub, link: LinkId, filter: &str) {
+        for (topic, status) in &self.statuses {
+            if TopicFilter::new(filter).is_ok_and(|filter| filter.matches(topic)) {
+                hub.send(link, topic, status.as_bytes(), QoS::AtMostOnce, true);
+            }
         }
     }
 
@@ -226,7 +245,16 @@ impl Platform for WatsonIot {
 
     fn closed(&mut self, hub: &mut Hub, link: LinkId, clean: bool) {
         if let Some(client) = self.links.remove(&link) {
-            Self::monitor(hub, &client, "Disconnect", Some(if clean { 0 } else { 91 }));
+            let code = match hub.closing(link) {
+                Some("taken over") => 288,
+                Some(reason) => reason
+                    .split_once(':')
+                    .and_then(|(code, _)| code.parse().ok())
+                    .unwrap_or(92),
+                None if clean => 0,
+                None => 91,
+            };
+            self.monitor(hub, link, &client, Some(code));
         }
     }
 
@@ -365,7 +393,12 @@ impl WatsonIot {
         payload: &[u8],
     ) -> bool {
         let Some((link, through)) = self.link_of(of) else {
-            return false;
+            let client_id = format!("d:{}:{}:{}", self.organization, of.0, of.1);
+            return hub.keep(
+                &client_id,
+                &format!("iot-2/cmd/{name}/fmt/{format}"),
+                payload,
+            );
         };
         let topic = format!("iot-2/{through}cmd/{name}/fmt/{format}");
         send_subscribed(hub, link, &topic, payload)
@@ -393,4 +426,33 @@ fn is_name(name: &str) -> bool {
         && name
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+}
+
+/// The time in ISO 8601.
+fn now() -> String {
+    let since_1970 = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let (mut days, seconds) = (since_1970.as_secs() / 86_400, since_1970.as_secs() % 86_400);
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    let mut year = 1970;
+    while days >= 365 + u64::from(is_leap(year)) {
+        days -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(is_leap(year));
+    let mut month = 1;
+    for len in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
+        if days < len {
+            break;
+        }
+        days -= len;
+        month += 1;
+    }
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let millis = since_1970.subsec_millis();
+    let day = days + 1;
+    format!("{year}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{millis:03}Z")
 }

@@ -6,7 +6,7 @@ use crate::Instant;
 
 use super::{ChunkRefusal, Package, RecordBytes, UpdateMessage};
 
-/// What an [`Update`] needs to know.
+/// What an [`Update`](super::Update) needs to know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UpdateOptions<'a> {
@@ -24,7 +24,7 @@ pub struct UpdateOptions<'a> {
     pub attempts: u8,
     /// After so many bytes the record is replaced: less is lost by a restart, more is written. Default: 16,384.
     pub save_every: u32,
-    /// Install what was verified at once. Default: true. Otherwise [`Update::install`] does.
+    /// Install what was verified at once. Default: true. Otherwise [`Update::install`](super::Update::install) does.
     pub automatic: bool,
 }
 
@@ -64,17 +64,17 @@ pub const fn chunk_len_for(receive_buffer_len: usize) -> u32 {
 pub enum UpdatePhase {
     /// Nothing is offered that is not installed.
     Idle,
-    /// What is offered lies at a URL: the application sees to it, see [`Offer`].
+    /// What is offered lies at a URL: the application sees to it, see [`Offer`](super::Offer).
     Elsewhere,
     /// The image arrives.
     Downloading,
     /// It is being checked.
     Verifying,
-    /// It is there and right, and waits for [`Update::install`].
+    /// It is there and right, and waits for [`Update::install`](super::Update::install).
     Verified,
     /// It is being installed.
     Installing,
-    /// It is installed. Firmware: time to restart. Anything else: call [`Update::installed`].
+    /// It is installed. Firmware: time to restart. Anything else: call [`Update::installed`](super::Update::installed).
     Installed,
     /// The update ended. It begins anew when the package is assigned again, or another one.
     Failed(UpdateError),
@@ -133,20 +133,20 @@ impl core::error::Error for UpdateError {}
 /// What the caller is to do next.
 #[derive(Debug)]
 pub enum Action<'a> {
-    /// Publish this, then call [`Update::done`]. If there is no room, try again later.
+    /// Publish this, then call [`Update::done`](super::Update::done). If there is no room, try again later.
     Publish(UpdateMessage<'a>),
-    /// Replace the record in the store, then call [`Update::done`].
+    /// Replace the record in the store, then call [`Update::done`](super::Update::done).
     Save(RecordBytes),
-    /// Flush the store, then call [`Update::done`].
+    /// Flush the store, then call [`Update::done`](super::Update::done).
     Flush,
-    /// Read this from the store, and give it to [`Update::check`].
+    /// Read this from the store, and give it to [`Update::check`](super::Update::check).
     Read {
         /// Where.
         offset: u32,
         /// How much, 128 bytes at most.
         len: u32,
     },
-    /// Activate the image, then call [`Update::done`].
+    /// Activate the image, then call [`Update::done`](super::Update::done).
     Activate {
         /// Its length.
         len: u32,
@@ -163,6 +163,6 @@ pub enum Chunk {
     NotOurs,
     /// A chunk that is not waited for: a duplicate, a late one, or one of the wrong length. To be dropped.
     Unwanted,
-    /// The chunk that was asked for: give it to [`Update::piece`], whole or in pieces, and call [`Update::end_chunk`].
+    /// The chunk that was asked for: give it to [`Update::piece`](super::Update::piece), whole or in pieces, and call [`Update::end_chunk`](super::Update::end_chunk).
     Wanted,
 }

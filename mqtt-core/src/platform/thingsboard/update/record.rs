@@ -41,19 +41,20 @@ const LAYOUT: u8 = 1;
 /// Layout, package, stage, algorithm, size, received, name, checksum; and the fingerprint of all that.
 const HEAD_LEN: usize = 16;
 const CHECK_LEN: usize = 4;
-const _: () = assert!(HEAD_LEN + Digest::MAX_LEN + CHECK_LEN <= MAX_RECORD_LEN);
+const RECORD_LEN: usize = HEAD_LEN + Digest::MAX_LEN + CHECK_LEN;
+const _: () = assert!(RECORD_LEN <= MAX_RECORD_LEN);
 
 /// A record as it is kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RecordBytes {
-    bytes: [u8; MAX_RECORD_LEN],
+    bytes: [u8; RECORD_LEN],
     len: usize,
 }
 
 impl RecordBytes {
     /// No update is under way.
     pub(super) const NONE: Self = Self {
-        bytes: [0; MAX_RECORD_LEN],
+        bytes: [0; RECORD_LEN],
         len: 0,
     };
 

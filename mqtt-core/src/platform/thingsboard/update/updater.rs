@@ -28,7 +28,7 @@ const LOOK_MS: u32 = 2_000;
 
 /// An [`Update`] together with the store that it fills.
 ///
-/// It is driven by two calls: [`advance`](Self::advance) does what is due, [`receive`](Self::receive) takes what has
+/// It is driven by two calls: [`advance_with`](Self::advance_with) (or `advance`, on a client) does what is due, [`receive`](Self::receive) takes what has
 /// come. It never fails: what goes wrong is in [`phase`](Update::phase), and is reported to the server.
 pub struct Updater<'a, S: UpdateStore, C = AnyChecksum> {
     update: Update<'a, C>,

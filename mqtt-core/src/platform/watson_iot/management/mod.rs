@@ -8,9 +8,9 @@
 //! use mqtt_core::platform::watson_iot::management::{Action, ActionKind, ManagedDevice, Profile, Target};
 //!
 //! /// What came from the platform.
-//! fn received(
+//! fn received<'m>(
 //!     device: &mut ManagedDevice<'_>,
-//!     message: impl ApplicationMessage<'_>,
+//!     message: impl ApplicationMessage<'m>,
 //!     now: Instant,
 //!     publish: &mut impl FnMut(&dyn Publication),
 //! ) -> Result<(), MalformedMessage> {
@@ -53,7 +53,7 @@
 //! let mut publish = |publication: &dyn Publication| { /* client.publish(publication) */ };
 //! upkeep(&mut device, now, &mut publish);
 //! let message = ("iotdm-1/response", &br#"{"rc":200,"reqId":"00000004-00000001"}"#[..]);
-//! received(&mut device, message, now, &mut publish)?;
+//! received(&mut device, &message, now, &mut publish)?;
 //! assert!(device.is_managed());
 //! # Ok::<(), Box<dyn core::error::Error>>(())
 //! ```

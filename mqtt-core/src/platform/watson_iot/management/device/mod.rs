@@ -218,13 +218,13 @@ impl<'a> ManagedDevice<'a> {
     /// # Errors
     ///
     /// [`MalformedMessage`]: it is not to be acted on, and cannot be answered.
-    pub fn handle<'m>(
+    pub fn handle<'r, 'm: 'r>(
         &mut self,
         message: impl ApplicationMessage<'m>,
         now: Instant,
-    ) -> Result<Option<Action<'m>>, MalformedMessage>
+    ) -> Result<Option<Action<'r>>, MalformedMessage>
     where
-        'a: 'm,
+        'a: 'r,
     {
         let (topic, payload) = message.topic_and_payload();
         self.take(topic, payload, now)

@@ -8,13 +8,16 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use mqtt_std::{Client, Delivery, DeliveryError, LinkState, PublishError, ReasonCode};
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
 use super::report::Report;
 use super::round_trips::RoundTrips;
 use super::screen::{Outcome, Screen};
 use super::sensors::Sensors;
 use crate::simulator::Said;
+
+/// How long the last acknowledgements may take when the program ends.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Sends the readings of this machine again and again.
 #[derive(Debug)]
@@ -141,6 +144,18 @@ impl Reporter {
     /// Reports this often from now on, the first time at once.
     pub fn set_interval(&mut self, every: Duration) {
         self.ticker = ticker(every);
+    }
+
+    /// Waits for the last acknowledgements, as far as somebody is there to send them, but not for long.
+    ///
+    /// # Errors
+    ///
+    /// When nobody reads what is shown.
+    pub async fn leave(&mut self) -> io::Result<()> {
+        if !matches!(self.client.state(), LinkState::Connected { .. }) {
+            return Ok(());
+        }
+        timeout(GOODBYE, self.settle()).await.unwrap_or(Ok(()))
     }
 
     /// Waits until all that was sent is acknowledged or given up.

@@ -45,7 +45,7 @@ struct Link {
     clean_session: bool,
     subscriptions: Vec<(String, QoS)>,
     next_identifier: u16,
-    /// QoS 1 messages whose PUBACK is due, by packet identifier.
+    /// Topics of messages whose PUBACK or PUBCOMP is due, by packet identifier.
     unacknowledged: HashMap<u16, String>,
     /// QoS 2 messages whose PUBREL is due.
     received: Vec<u16>,
@@ -302,6 +302,7 @@ impl Hub {
             link,
             &match kind {
                 PacketType::PubRec => Packet::PubRec(ack),
+                PacketType::PubRel => Packet::PubRel(ack),
                 PacketType::PubComp => Packet::PubComp(ack),
                 _ => Packet::PubAck(ack),
             },

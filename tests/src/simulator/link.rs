@@ -129,7 +129,14 @@ impl Conversation {
                 self.publish(state, publish);
                 Ok(())
             }
-            Packet::PubAck(ack) => {
+            Packet::PubRec(ack) => {
+                let identifier = ack.packet_identifier;
+                state
+                    .hub
+                    .ack(link, PacketType::PubRel, identifier, ReasonCode::SUCCESS);
+                Ok(())
+            }
+            Packet::PubAck(ack) | Packet::PubComp(ack) => {
                 state.hub.acknowledged(link, ack.packet_identifier.get());
                 Ok(())
             }

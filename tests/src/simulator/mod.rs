@@ -79,7 +79,7 @@ pub enum Event {
         /// With the retain flag.
         retain: bool,
     },
-    /// A message of the server was acknowledged by PUBACK.
+    /// A message of the server was acknowledged, by PUBACK or PUBCOMP.
     Acknowledged {
         /// Its topic.
         topic: String,

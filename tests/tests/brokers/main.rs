@@ -1,9 +1,10 @@
-//! The client of `mqtt-std` with a real mosquitto on loopback.
+//! The client of `mqtt-std` with a real mosquitto on loopback, and the clients of mosquitto with our simulators.
 //!
 //! Feature `brokers`, because mosquitto must be installed; without it these tests fail.
 
 mod large;
 mod restart;
+mod simulators;
 mod transports;
 mod v5;
 

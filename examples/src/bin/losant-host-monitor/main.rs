@@ -31,12 +31,11 @@ fn main() -> ExitCode {
 /// Runs the device until `--count` is reached, Ctrl-C, or a failure that no reconnect can mend.
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut interrupt = Interrupt::catch().context("cannot catch Ctrl-C")?;
-    let (account, mut simulator) = match arguments.account() {
-        Some(account) => (account, None),
-        None => {
-            let simulator = simulator()?;
-            (Account::simulated(simulator.address())?, Some(simulator))
-        }
+    let (account, mut simulator) = if let Some(account) = arguments.account() {
+        (account, None)
+    } else {
+        let simulator = simulator()?;
+        (Account::simulated(simulator.address())?, Some(simulator))
     };
     let device = losant::Device::new(&account.device_id).context("--device-id")?;
     let options = options(&arguments, &account, &device)?;

@@ -17,8 +17,14 @@ use mqtt_std::platform::place_os::{
 #[derive(Debug, Parser)]
 #[command(name = "place-os-dashboard", disable_version_flag = true)]
 pub(crate) struct Arguments {
-    /// The broker of PlaceOS, such as wss://placeos.example/api/mqtt/
-    #[arg(long, value_name = "URL", env = "PLACEOS_URL", requires = "token")]
+    /// The broker of PlaceOS.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "PLACEOS_URL",
+        requires = "token",
+        help = "The broker of PlaceOS, such as wss://placeos.example/api/mqtt/"
+    )]
     url: Option<String>,
     /// JWT or API key, or @FILE; better by the environment than here, where others can read it
     #[arg(

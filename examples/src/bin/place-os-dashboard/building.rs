@@ -92,17 +92,13 @@ impl Building {
 
     fn change(&mut self, place: Place, status: Option<Status>) -> String {
         let what = format!("{}  {}", self.title(&place), place.status());
-        match status {
-            Some(status) => {
-                let text = format!("{what} = {}", status.value);
-                self.statuses.insert(place, status);
-                text
-            }
-            None => {
-                self.statuses.remove(&place);
-                format!("{what} removed")
-            }
-        }
+        let Some(status) = status else {
+            self.statuses.remove(&place);
+            return format!("{what} removed");
+        };
+        let text = format!("{what} = {}", status.value);
+        self.statuses.insert(place, status);
+        text
     }
 }
 

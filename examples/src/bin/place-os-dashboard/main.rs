@@ -36,12 +36,11 @@ fn main() -> ExitCode {
 /// Follows until `--count` is reached, Ctrl-C, or a failure that no reconnect can mend.
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let mut interrupt = Interrupt::catch().context("cannot catch Ctrl-C")?;
-    let (account, mut simulator) = match arguments.account() {
-        Some(account) => (account, None),
-        None => {
-            let simulator = demonstration::simulator()?;
-            (Account::simulated(simulator.address())?, Some(simulator))
-        }
+    let (account, mut simulator) = if let Some(account) = arguments.account() {
+        (account, None)
+    } else {
+        let simulator = demonstration::simulator()?;
+        (Account::simulated(simulator.address())?, Some(simulator))
     };
     let options = options(&arguments, &account)?;
     let (client, mut inbox, mut link) = tokio::select! {

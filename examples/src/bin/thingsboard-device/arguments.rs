@@ -22,8 +22,14 @@ use crate::state::Credentials;
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
-    /// The server: mqtt://host or mqtts://host:8883
-    #[arg(long, value_name = "URL", env = "THINGSBOARD_URL", global = true)]
+    /// The URL of the server; without it one is simulated inside this program.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "THINGSBOARD_URL",
+        global = true,
+        help = "The server: mqtt://host or mqtts://host:8883"
+    )]
     pub(crate) url: Option<String>,
     /// Access token, or @FILE; better by the environment than here, where others can read it
     #[arg(

@@ -1,7 +1,5 @@
 //! The device: sends, answers, asks, until told to stop.
 
-use std::time::Duration;
-
 use examples::ending::Interrupt;
 use examples::monitor::commands::Command;
 use examples::monitor::report::Values;
@@ -13,15 +11,11 @@ use mqtt_std::platform::thingsboard::{
     self, ATTRIBUTE_TIMEOUT_MS, AttributeKeys, AttributeUpdate, BadPayload, RateLimiter, Requests,
     RpcRequest, RpcResponse, Traffic, update::Package,
 };
-use mqtt_std::{Inbox, Instant, LinkState, Received, Subscription, now, sleep_until};
+use mqtt_std::{Inbox, Instant, Received, Subscription, now, sleep_until};
 use serde_json::json;
-use tokio::time::timeout;
 
 use crate::calls;
 use crate::firmware::Firmware;
-
-/// How long the last acknowledgements may take when the program ends.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 /// How long an answer of the server is waited for. It gives up after 60 s itself, and says so.
 const CALL_TIMEOUT_MS: u32 = 65_000;
@@ -36,7 +30,7 @@ pub(crate) enum End {
 
 /// The state of a running device.
 pub(crate) struct Device<'a> {
-    device: thingsboard::Device,
+    messages: thingsboard::Device,
     reporter: Reporter,
     firmware: Firmware<'a>,
     requests: Requests<About, 8>,
@@ -69,7 +63,7 @@ pub(crate) fn subscriptions(device: thingsboard::Device) -> [Subscription<'stati
 impl<'a> Device<'a> {
     pub(crate) fn new(reporter: Reporter, firmware: Firmware<'a>, call: Option<String>) -> Self {
         Self {
-            device: thingsboard::Device::new(),
+            messages: thingsboard::Device::new(),
             reporter,
             firmware,
             requests: Requests::new(),
@@ -109,12 +103,7 @@ impl<'a> Device<'a> {
 
     /// Waits for the last acknowledgements, as far as the server listens.
     pub(crate) async fn leave(&mut self) -> anyhow::Result<()> {
-        if matches!(self.reporter.client().state(), LinkState::Connected { .. }) {
-            timeout(GOODBYE, self.reporter.settle())
-                .await
-                .unwrap_or(Ok(()))?;
-        }
-        Ok(())
+        Ok(self.reporter.leave().await?)
     }
 
     /// How it all went.
@@ -130,7 +119,7 @@ impl<'a> Device<'a> {
             "program": concat!("thingsboard-device ", env!("CARGO_PKG_VERSION")),
         });
         let client = self.reporter.client();
-        let sent = client.try_publish(&self.device.attributes(&attributes));
+        let sent = client.try_publish(&self.messages.attributes(&attributes));
         self.reporter.note_failure("attributes", &sent)?;
         self.ask(About::Limits, "")?;
         self.ask(About::Settings, "")?;
@@ -148,7 +137,7 @@ impl<'a> Device<'a> {
         let Some(id) = self.requests.begin(about, timeout_ms, now()) else {
             return Ok(self.reporter.note("too many requests wait for an answer")?);
         };
-        let (device, client) = (self.device, self.reporter.client());
+        let (device, client) = (self.messages, self.reporter.client());
         let sent = match about {
             About::Limits => client.try_publish(&device.session_limits_request(id)),
             About::Settings => {
@@ -172,7 +161,7 @@ impl<'a> Device<'a> {
                 .reporter
                 .note("telemetry left out: more than the server allows")?);
         }
-        let device = self.device;
+        let device = self.messages;
         self.reporter.report(|client, report| {
             let values = Values::from(&report.reading);
             client.try_publish(&device.telemetry_at(milliseconds_since_1970(), &values))
@@ -191,7 +180,7 @@ impl<'a> Device<'a> {
     }
 
     fn read(&mut self, received: &Received<'_>) -> Result<anyhow::Result<()>, BadPayload> {
-        let device = self.device;
+        let device = self.messages;
         Ok(if let Some(request) = device.rpc_request(received)? {
             self.called(&request)
         } else if let Some(response) = device.rpc_response(received)? {
@@ -225,7 +214,7 @@ impl<'a> Device<'a> {
             request.method.chars().collect::<String>()
         ))?;
         let client = self.reporter.client();
-        let sent = client.try_publish(&self.device.rpc_reply(request.id, &reply));
+        let sent = client.try_publish(&self.messages.rpc_reply(request.id, &reply));
         self.reporter.note_failure("answer", &sent)?;
         call.map_or(Ok(()), |command| self.execute(command))
     }

@@ -93,7 +93,6 @@ impl<'a> Firmware<'a> {
             bar.finish_and_clear();
         }
         let text = match phase {
-            UpdatePhase::Idle => return Ok(()),
             UpdatePhase::Downloading => return self.begin(),
             UpdatePhase::Elsewhere => "lies at a URL, which this program does not fetch".to_owned(),
             UpdatePhase::Verifying => "downloaded, checking it".to_owned(),

@@ -105,7 +105,7 @@ async fn credentials(
     state: &State,
 ) -> anyhow::Result<Credentials> {
     if let Some(Command::Provision(provision)) = &arguments.command {
-        let credentials = provision::provision(arguments, provision, url).await?;
+        let credentials = Box::pin(provision::provision(arguments, provision, url)).await?;
         if arguments.url.is_some() {
             state.keep(&credentials)?;
         }

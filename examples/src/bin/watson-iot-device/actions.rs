@@ -12,7 +12,7 @@ use mqtt_std::platform::watson_iot::management::{
 };
 use mqtt_std::{DeliveryError, Instant, Publication, ReasonCode, Received, now};
 
-use crate::fetch::{Failure, fetch};
+use crate::fetch::{Failure, Fetched, fetch};
 use crate::state::State;
 
 /// The device's own number for "the firmware could not be fetched or installed".
@@ -25,7 +25,7 @@ pub(crate) struct Actions<'a> {
     location: Option<(f64, f64)>,
     /// The platform knows that we have started.
     is_introduced: bool,
-    download: Option<LocalBoxFuture<'static, Result<u32, Failure>>>,
+    download: Option<Fetched>,
     /// What the platform has not acknowledged yet.
     deliveries: FuturesUnordered<LocalBoxFuture<'static, Result<ReasonCode, DeliveryError>>>,
     /// The device is to start anew, when the platform knows all that was said.
@@ -110,7 +110,7 @@ impl<'a> Actions<'a> {
                 let response = self.managed.observe(&observe, &[]);
                 self.publish(&response, reporter)
             }
-            Action::Requested(requested) => self.requested(requested, reporter).await,
+            Action::Requested(requested) => Box::pin(self.requested(requested, reporter)).await,
             Action::Custom(custom) => {
                 self.publish(&custom.response(ResponseCode::NOT_SUPPORTED), reporter)
             }
@@ -137,7 +137,7 @@ impl<'a> Actions<'a> {
     }
 
     /// What [`next`](Self::next) has waited for.
-    pub(crate) async fn went_on(
+    pub(crate) fn went_on(
         &mut self,
         progress: Progress,
         reporter: &mut Reporter,
@@ -220,7 +220,7 @@ impl<'a> Actions<'a> {
         let firmware = self.managed.firmware();
         let (uri, verifier) = (firmware.uri.to_owned(), firmware.verifier.to_owned());
         reporter.note(&format!("firmware: fetching {uri}"))?;
-        self.download = Some(Box::pin(fetch(uri, verifier, self.state.image()?)));
+        self.download = Some(fetch(uri, verifier, self.state.image()?));
         Ok(())
     }
 

@@ -33,8 +33,13 @@ pub(crate) struct Arguments {
         hide_env_values = true
     )]
     token: Option<Secret>,
-    /// Where the platform is; that of the former public service when not given. Maximo: mqtts://host:443
-    #[arg(long, value_name = "URL", requires = "org")]
+    /// Where the platform is.
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "org",
+        help = "Where the platform is; that of the former public service when not given. Maximo: mqtts://host:443"
+    )]
     url: Option<String>,
     /// Trust only the certificate authorities in this PEM file, not those of the platform
     #[arg(long, value_name = "FILE")]

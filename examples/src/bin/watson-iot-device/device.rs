@@ -1,7 +1,5 @@
 //! The device: reports, obeys commands, and is managed, until told to stop.
 
-use std::time::Duration;
-
 use examples::ending::Interrupt;
 use examples::monitor::commands::{Command, CommandError, interval};
 use examples::monitor::report::Values;
@@ -10,16 +8,12 @@ use examples::simulator::{PlatformSimulator, said};
 use mqtt_std::platform::json::JsonError;
 use mqtt_std::platform::watson_iot::management::{DeviceInfo, Profile};
 use mqtt_std::platform::watson_iot::{self, Content};
-use mqtt_std::{Inbox, LinkState, Received, now, sleep_until};
+use mqtt_std::{Inbox, Received, now, sleep_until};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::timeout;
 
 use crate::actions::Actions;
 use crate::state::{RECORD_LEN, State};
-
-/// How long the last acknowledgements may take when the program ends.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 /// So often, in milliseconds, it is looked whether there is room again for what the management has to say.
 const LOOK_MS: u32 = 1_000;
@@ -33,7 +27,7 @@ pub(crate) enum End {
 
 /// The state of a running device.
 pub(crate) struct Device<'a> {
-    device: watson_iot::Device<'a>,
+    identity: watson_iot::Device<'a>,
     reporter: Reporter,
     actions: Actions<'a>,
 }
@@ -60,7 +54,7 @@ pub(crate) fn record() -> Vec<u8> {
 
 impl<'a> Device<'a> {
     pub(crate) fn new(
-        device: watson_iot::Device<'a>,
+        identity: watson_iot::Device<'a>,
         reporter: Reporter,
         profile: &'a Profile<'a>,
         record: &'a mut [u8],
@@ -68,7 +62,7 @@ impl<'a> Device<'a> {
         location: Option<(f64, f64)>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
-            device,
+            identity,
             reporter,
             actions: Actions::new(profile, record, state, location)?,
         })
@@ -98,9 +92,9 @@ impl<'a> Device<'a> {
                     self.report()?;
                 },
                 // An inbox that has stopped says less than the link, which stops with it.
-                Ok(received) = inbox.next() => self.take(received).await?,
+                Ok(received) = inbox.next() => Box::pin(self.take(received)).await?,
                 progress = self.actions.next() => {
-                    self.actions.went_on(progress, &mut self.reporter).await?;
+                    self.actions.went_on(progress, &mut self.reporter)?;
                 }
                 said = said(simulator) => self.reporter.simulator_said(&said)?,
                 () = sleep_until(deadline) => {}
@@ -111,12 +105,7 @@ impl<'a> Device<'a> {
 
     /// Waits for the last acknowledgements, as far as the platform listens.
     pub(crate) async fn leave(&mut self) -> anyhow::Result<()> {
-        if matches!(self.reporter.client().state(), LinkState::Connected { .. }) {
-            timeout(GOODBYE, self.reporter.settle())
-                .await
-                .unwrap_or(Ok(()))?;
-        }
-        Ok(())
+        Ok(self.reporter.leave().await?)
     }
 
     /// How it all went.
@@ -125,7 +114,7 @@ impl<'a> Device<'a> {
     }
 
     fn report(&mut self) -> anyhow::Result<()> {
-        let device = &self.device;
+        let device = &self.identity;
         self.reporter.report(|client, report| {
             let values = Values::from(&report.reading);
             client.try_publish(&device.event("status").at_least_once().json_in_d(&values))
@@ -133,10 +122,10 @@ impl<'a> Device<'a> {
     }
 
     async fn take(&mut self, received: Received<'_>) -> anyhow::Result<()> {
-        let device = self.device;
+        let device = self.identity;
         match device.command(&received) {
             Some(command) => self.obey(read(&command)),
-            None => self.actions.take(&received, &mut self.reporter).await,
+            None => Box::pin(self.actions.take(&received, &mut self.reporter)).await,
         }
     }
 
@@ -156,7 +145,7 @@ impl<'a> Device<'a> {
             Command::ReportNow => self.report()?,
             Command::Identify => {
                 let identity = json!({"host": host_name(), "system": system_name()});
-                let event = self.device.event("identity").at_least_once();
+                let event = self.identity.event("identity").at_least_once();
                 let sent = self
                     .reporter
                     .client()
@@ -197,6 +186,8 @@ fn read(command: &Content<'_>) -> Result<Command, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn command(name: &str, payload: &str) -> Result<Command, Refusal> {

@@ -6,6 +6,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use futures_util::future::LocalBoxFuture;
 use mqtt_std::UpdateFile;
 use mqtt_std::platform::update::{Algorithm, Checksum as _, Digest, Sha256, UpdateStore as _};
 use mqtt_std::platform::watson_iot::management::DownloadFailure;
@@ -27,6 +28,9 @@ pub(crate) struct Failure {
     pub(crate) why: String,
 }
 
+/// An image on its way.
+pub(crate) type Fetched = LocalBoxFuture<'static, Result<u32, Failure>>;
+
 /// Where an image is.
 #[derive(Debug, PartialEq, Eq)]
 enum Place<'a> {
@@ -36,11 +40,11 @@ enum Place<'a> {
 
 /// Fetches the image at `uri` into `store`, and checks it: `verifier` is its SHA-256 in hexadecimal digits, or empty.
 /// Returns its length.
-pub(crate) async fn fetch(
-    uri: String,
-    verifier: String,
-    mut store: UpdateFile,
-) -> Result<u32, Failure> {
+pub(crate) fn fetch(uri: String, verifier: String, store: UpdateFile) -> Fetched {
+    Box::pin(fetch_image(uri, verifier, store))
+}
+
+async fn fetch_image(uri: String, verifier: String, mut store: UpdateFile) -> Result<u32, Failure> {
     let wanted = expected(&verifier)?;
     let place = place(&uri).ok_or_else(|| {
         let why = format!("{uri:?} is neither file:///path nor http://127.0.0.1:port/path");
@@ -51,11 +55,11 @@ pub(crate) async fn fetch(
             let file = File::open(path).await.map_err(|error| {
                 failure(DownloadFailure::InvalidUri, format!("{path}: {error}"))
             })?;
-            copy(BufReader::new(file), None, &mut store).await?
+            Box::pin(copy(BufReader::new(file), None, &mut store)).await?
         }
         Place::Http { authority, path } => {
             let (body, len) = get(authority, path).await?;
-            copy(body, len, &mut store).await?
+            Box::pin(copy(body, len, &mut store)).await?
         }
     };
     if wanted.is_some_and(|wanted| wanted != found) {

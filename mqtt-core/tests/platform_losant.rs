@@ -370,7 +370,7 @@ fn a_gateway_learns_which_peripheral_is_meant() {
         "losant/57615eebc035bd0100cb964a/command",
         br#"{"name":"start"}"#,
     );
-    let (id, command) = read_command(&message).unwrap().unwrap();
+    let (id, command) = read_command(message).unwrap().unwrap();
     assert_eq!(id, "57615eebc035bd0100cb964a");
     assert!(command.name == "start");
     for topic in [
@@ -485,6 +485,7 @@ fn iso_dates_are_read_to_the_millisecond() {
         "2016",
         "2016-13-01T00:00Z",
         "2015-02-29T00:00Z",
+        "2016-02-30T00:00Z",
         "1900-02-29T00:00Z",
         "2016-01-00T00:00Z",
         "2016-01-01T24:00Z",
@@ -552,6 +553,17 @@ fn thirty_messages_in_fifteen_seconds_are_sent_and_no_more() {
     }
     let refused = limiter.admit("a", refused.until).unwrap_err();
     assert_eq!(refused.until, start.plus(17_000));
+}
+
+#[test]
+fn a_long_pause_forgets_nothing_too_early() {
+    let mut limiter = RateLimiter::<1>::new();
+    let start = Instant::from_millis(7);
+    for _ in 0..30 {
+        limiter.admit("a", start).unwrap();
+    }
+    limiter.admit("a", start.plus(15_000)).unwrap_err();
+    limiter.admit("a", start.plus(16_000)).unwrap();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod bench;
 mod codec;
+mod firmware;
 mod image;
 mod install;
 mod sdks;
@@ -39,6 +40,8 @@ enum Command {
     Sdks,
     /// Flash, RAM and panic branches of the size jobs
     Size,
+    /// Boots firmware in emulators with a real broker, and builds it for the boards that have none
+    Firmware(firmware::Arguments),
     /// Instructions per packet, then the end-to-end table; fails on a red line
     Bench {
         /// Interleaved runs of the end-to-end measures, of which the median is taken
@@ -63,6 +66,7 @@ fn run() -> Result<()> {
         Command::Test { keep_going, only } => test::run(keep_going, only),
         Command::Sdks => sdks::install(),
         Command::Size => size::print(),
+        Command::Firmware(arguments) => firmware::run(&arguments),
         Command::Bench { runs } => bench::run(runs),
         Command::Deny => install::check_dependencies(),
     }

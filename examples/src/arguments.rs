@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::Args;
 use mqtt_std::{Options, OptionsError, QoS, Version};
 
@@ -97,6 +98,42 @@ pub fn parse_interval(text: &str) -> Result<Duration, String> {
     commands::interval(seconds).map_err(|error| error.to_string())
 }
 
+/// A URL without user name and password, to be shown.
+#[must_use]
+pub fn without_user(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let address = rest.rsplit_once('@').map_or(rest, |(_, address)| address);
+            format!("{scheme}://{address}")
+        }
+        None => url.to_owned(),
+    }
+}
+
+/// The folder of this user's in which `program` keeps what belongs to `of`, an address for example.
+///
+/// # Errors
+///
+/// When the user has no home folder.
+pub fn state_folder(program: &str, of: &str) -> anyhow::Result<PathBuf> {
+    let base = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let base = base.or_else(|| Some(std::env::home_dir()?.join(".local/state")));
+    let base = base.context("there is no home folder: give --state")?;
+    let name = of.replace(
+        |letter: char| !letter.is_ascii_alphanumeric() && letter != '.',
+        "-",
+    );
+    Ok(base.join("mqtt-examples").join(program).join(name))
+}
+
+/// Whether a URL says more than where the server is.
+#[must_use]
+pub fn has_path(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split_once('/')
+        .is_some_and(|(_, path)| !path.is_empty())
+}
+
 /// Reads `0`, `1` or `2`.
 ///
 /// # Errors
@@ -108,5 +145,26 @@ pub fn parse_qos(text: &str) -> Result<QoS, String> {
         "1" => Ok(QoS::AtLeastOnce),
         "2" => Ok(QoS::ExactlyOnce),
         _ => Err("expected 0, 1 or 2".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn password_of_a_url_is_not_shown() {
+        assert_eq!(
+            without_user("mqtts://user:p@ss@host:8883/id"),
+            "mqtts://host:8883/id"
+        );
+        assert_eq!(without_user("mqtt://host"), "mqtt://host");
+    }
+
+    #[test]
+    fn path_of_a_url_is_what_follows_the_host() {
+        assert!(has_path("wss://host:443/api/mqtt/"));
+        assert!(!has_path("wss://host:443/"));
+        assert!(!has_path("mqtt://host"));
     }
 }

@@ -83,7 +83,7 @@ pub use self::{
     kind::{Lock, Std, WakerList},
     options::{Options, OptionsError, Will},
     runner::{Runner, new},
-    timer::now,
+    timer::{now, sleep_until},
 };
 
 /// Publishes and subscribes. Cheap to clone, `Send` and `Sync`.

@@ -22,7 +22,8 @@ pub fn now() -> Instant {
     Instant::from_millis(number.wrapping_add(elapsed))
 }
 
-pub(crate) async fn sleep_until(deadline: Instant) {
+/// Waits until a moment of [`now`]; not at all if it is over. Needs a tokio runtime that has time enabled.
+pub async fn sleep_until(deadline: Instant) {
     let now = now();
     if !now.has_reached(deadline) {
         tokio::time::sleep(Duration::from_millis(deadline.since(now).into())).await;

@@ -55,6 +55,42 @@ pub struct Report {
     pub reading: Reading,
 }
 
+/// A reading as flat values, as platforms want them. What this machine does not have is left out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Values {
+    load: f32,
+    memory_percent: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk_percent: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f32>,
+    uptime_s: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_bytes: Option<u64>,
+}
+
+impl Values {
+    /// How many there are at most.
+    pub const COUNT: u16 = 7;
+}
+
+impl From<&Reading> for Values {
+    fn from(reading: &Reading) -> Self {
+        let [load, ..] = reading.load;
+        Self {
+            load,
+            memory_percent: reading.memory.used_percent(),
+            disk_percent: reading.disk.map(Space::used_percent),
+            temperature: reading.temperature_c,
+            uptime_s: reading.uptime_s,
+            received_bytes: reading.network.map(|network| network.received),
+            sent_bytes: reading.network.map(|network| network.sent),
+        }
+    }
+}
+
 /// Who the device is, the answer to `identify`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Identity<'a> {
@@ -148,6 +184,15 @@ mod tests {
         assert_eq!(json["reading"]["memory"]["available"], 870);
         assert_eq!(json["reading"]["temperature_c"], 48.5);
         assert_eq!(json["reading"].get("disk"), None);
+    }
+
+    #[test]
+    fn flat_values_leave_out_what_the_machine_lacks() {
+        let json = serde_json::to_value(Values::from(&reading())).unwrap();
+        assert_eq!(json["memory_percent"], 13);
+        assert_eq!(json["temperature"], 48.5);
+        assert_eq!(json.get("disk_percent"), None);
+        assert_eq!(json.get("sent_bytes"), None);
     }
 
     #[test]

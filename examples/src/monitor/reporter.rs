@@ -14,6 +14,7 @@ use super::report::Report;
 use super::round_trips::RoundTrips;
 use super::screen::{Outcome, Screen};
 use super::sensors::Sensors;
+use crate::simulator::Said;
 
 /// Sends the readings of this machine again and again.
 #[derive(Debug)]
@@ -59,10 +60,20 @@ impl Reporter {
         title: &str,
         subtitle: &str,
     ) -> Self {
+        Self::with_screen(client, every, wanted, Screen::new(title, subtitle))
+    }
+
+    /// As [`Reporter::new`], but shows plain lines on a terminal too.
+    #[must_use]
+    pub fn in_lines(client: Client, every: Duration, wanted: Option<u32>) -> Self {
+        Self::with_screen(client, every, wanted, Screen::lines())
+    }
+
+    fn with_screen(client: Client, every: Duration, wanted: Option<u32>, screen: Screen) -> Self {
         Self {
             client,
             sensors: Sensors::new("/"),
-            screen: Screen::new(title, subtitle),
+            screen,
             link: LinkState::Idle,
             ticker: ticker(every),
             wanted,
@@ -151,6 +162,18 @@ impl Reporter {
     /// When nobody reads it.
     pub fn note(&mut self, note: &str) -> io::Result<()> {
         self.screen.note(note, &self.round_trips)
+    }
+
+    /// Shows what a simulator says.
+    ///
+    /// # Errors
+    ///
+    /// When nobody reads it.
+    pub fn simulator_said(&mut self, said: &Said) -> io::Result<()> {
+        if said.is_answer {
+            self.screen.line_typed();
+        }
+        self.note(&said.text)
     }
 
     /// For what nobody waits for. That there is no room is worth a line, not the end of the device.

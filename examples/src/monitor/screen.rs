@@ -31,9 +31,16 @@ pub(crate) enum Outcome {
 impl Screen {
     /// The panel when standard output is a terminal that can move its cursor, else plain lines.
     pub(crate) fn new(title: &str, subtitle: &str) -> Self {
-        let panel = terminal::is_interactive().then(|| Panel::new(title, subtitle));
         Self {
-            panel,
+            panel: terminal::is_interactive().then(|| Panel::new(title, subtitle)),
+            ..Self::lines()
+        }
+    }
+
+    /// Plain lines everywhere.
+    pub(crate) fn lines() -> Self {
+        Self {
+            panel: None,
             link: LinkState::Idle.to_string(),
         }
     }
@@ -78,6 +85,13 @@ impl Screen {
             return self.panel(|panel| panel.note(note), round_trips);
         }
         terminal::print(&note)
+    }
+
+    /// A line was typed.
+    pub(crate) fn line_typed(&mut self) {
+        if let Some(panel) = &mut self.panel {
+            panel.line_typed();
+        }
     }
 
     fn panel(

@@ -1,7 +1,7 @@
 //! Runs one of the programs, bounded in time.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A running program. Killed when dropped.
 pub(crate) struct Program {
     child: Child,
+    stdin: Option<ChildStdin>,
     lines: Receiver<String>,
     stderr: thread::JoinHandle<String>,
 }
@@ -33,6 +34,14 @@ impl Program {
 
     /// As [`Program::start`], with something to read on standard input.
     pub(crate) fn start_with_input(path: &str, arguments: &[&str], input: &[u8]) -> Self {
+        let mut program = Self::start_with_keyboard(path, arguments);
+        let mut stdin = program.stdin.take().unwrap();
+        stdin.write_all(input).unwrap();
+        program
+    }
+
+    /// As [`Program::start`], with a standard input on which [`Program::enter`] types.
+    pub(crate) fn start_with_keyboard(path: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(path)
             .args(arguments)
             .stdin(Stdio::piped())
@@ -40,9 +49,7 @@ impl Program {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(input).unwrap();
-        drop(stdin);
+        let stdin = child.stdin.take();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (send, lines) = channel();
         // Ends, and with it closes the pipe, as soon as the test does not listen any more.
@@ -60,6 +67,7 @@ impl Program {
         });
         Self {
             child,
+            stdin,
             lines,
             stderr,
         }
@@ -82,6 +90,12 @@ impl Program {
                 }
             }
         }
+    }
+
+    /// Types a line.
+    pub(crate) fn enter(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("started with a keyboard");
+        writeln!(stdin, "{line}").unwrap();
     }
 
     /// Presses Ctrl-C.

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use examples::arguments::version_name;
+use examples::arguments::{version_name, without_user};
 use examples::broker::EmbeddedBroker;
 use examples::ending::{self, Interrupt};
 use examples::link;
@@ -84,16 +84,10 @@ async fn embedded_broker(topics: &Topics) -> anyhow::Result<String> {
 
 /// Who is connected to what. Not with the password that the URL may hold.
 fn title(url: &str, arguments: &Arguments) -> String {
-    let address = match url.split_once("://") {
-        Some((scheme, rest)) => format!(
-            "{scheme}://{}",
-            rest.rsplit_once('@').map_or(rest, |(_, host)| host)
-        ),
-        None => url.to_owned(),
-    };
     format!(
-        "{} -> {address}, MQTT {}",
+        "{} -> {}, MQTT {}",
         host_name(),
+        without_user(url),
         version_name(arguments.session.version)
     )
 }

@@ -91,6 +91,10 @@ impl Panel {
         self.note = note;
     }
 
+    pub(super) fn line_typed(&mut self) {
+        self.frame.line_typed();
+    }
+
     /// Draws over what was drawn before.
     pub(super) fn draw(&mut self, round_trips: &RoundTrips) -> io::Result<()> {
         self.frame.draw(&self.lines(round_trips))
@@ -205,8 +209,9 @@ impl Panel {
 
 /// As many as the terminal has room for.
 fn visible_rows() -> usize {
-    let (height, _) = terminal::size();
-    height.saturating_sub(Panel::MARGIN).clamp(1, Panel::ROWS)
+    terminal::height()
+        .saturating_sub(Panel::MARGIN)
+        .clamp(1, Panel::ROWS)
 }
 
 /// A size for people, in binary units.

@@ -17,7 +17,7 @@
 //! let reading = Reading { temperature: Decimal::new(215) };
 //! publish(&device.event("status").at_least_once().json_in_d(&reading));
 //!
-//! match device.command(&message) {
+//! match device.command(message) {
 //!     Some(command) if command.name == "set-interval" => {
 //!         let SetInterval { seconds } = command.json()?;
 //! #       assert_eq!(seconds, 10);

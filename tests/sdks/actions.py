@@ -27,7 +27,7 @@ def delivered(name, value=None):
 
 
 def perform(actions, publish):
-    """Runs actions until standard input ends. `publish` sends to a topic, behind all that was sent before."""
+    """Runs actions until standard input ends. `publish` sends to a topic, behind what was sent before."""
     logging.disable(logging.CRITICAL)
     for line in sys.stdin:
         name, *arguments = json.loads(line)

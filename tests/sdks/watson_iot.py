@@ -15,7 +15,8 @@ client = None
 
 def config(identity, auth, options=None):
     # This port turns TLS off, which no other can.
-    return {"identity": identity, "auth": auth, "options": {"mqtt": {"port": 1883, **(options or {})}}}
+    mqtt = {"port": 1883, **(options or {})}
+    return {"identity": identity, "auth": auth, "options": {"mqtt": mqtt}}
 
 
 def identity(organization, type_id, device_id):
@@ -37,15 +38,19 @@ def connect_device(organization, type_id, device_id, token, options=None):
     device = wiotp.sdk.device.DeviceClient(
         config(identity(organization, type_id, device_id), {"token": token}, options)
     )
-    device.commandCallback = lambda command: delivered("command", content(command, command.commandId))
+    device.commandCallback = on_command
     connect(device)
+
+
+def on_command(command):
+    delivered("command", content(command, command.commandId))
 
 
 def connect_managed(organization, type_id, device_id, token):
     device = wiotp.sdk.device.ManagedDeviceClient(
         config(identity(organization, type_id, device_id), {"token": token})
     )
-    device.commandCallback = lambda command: delivered("command", content(command, command.commandId))
+    device.commandCallback = on_command
     device.deviceActionCallback = on_device_action
     device.firmwereActionCallback = lambda action, firmware: delivered(
         "firmware", {"action": action, "version": firmware.version, "uri": firmware.url}
@@ -82,7 +87,7 @@ def connect_gateway(organization, type_id, device_id, token):
     gateway = wiotp.sdk.gateway.GatewayClient(
         config(identity(organization, type_id, device_id), {"token": token})
     )
-    gateway.commandCallback = lambda command: delivered("command", content(command, command.commandId))
+    gateway.commandCallback = on_command
     gateway.deviceCommandCallback = lambda command: delivered(
         "device_command", content(command, command.commandId)
     )

@@ -99,7 +99,7 @@ fn checksums_are_those_of_the_sdk() {
 }
 
 #[test]
-fn a_checksum_with_zeros_is_taken_where_the_sdk_refuses_it() {
+fn a_checksum_keeps_its_zeros_where_the_sdk_drops_them() {
     let mut sdk = Sdk::start("thingsboard");
     for (name, algorithm) in [
         ("CRC32", Algorithm::Crc32),

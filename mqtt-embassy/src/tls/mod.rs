@@ -70,6 +70,8 @@
 //! - the server must show a certificate at all. embedded-tls alone accepts a handshake without one, from anybody;
 //! - records that nobody sends in good faith, and on which embedded-tls panics, end the link.
 //!
+//! What was wrong with a certificate is told by [`certificate_fault`](TlsConnector::certificate_fault), and in the log.
+//!
 //! Not verified: revocation, and the purpose of the certificate (extended key usage). Not supported: `HelloRetryRequest`,
 //! key update, resumption. A broker that starts a key update ends the link, and the runner makes a new one.
 //!

@@ -113,6 +113,7 @@ impl<'a, C: Connect> Device<'a, C> {
         report::add_run_future(size_of_val(&*run));
         let working = async {
             let result = match connected(client).await {
+                Ok(true) if options.clean_session => Err(Status::SessionPresent),
                 Ok(_) => job(client, inbox).await,
                 Err(status) => Err(status),
             };

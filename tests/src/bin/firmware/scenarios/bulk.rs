@@ -37,6 +37,17 @@ pub(super) fn play(stage: &mut Stage<'_>) {
     assert!(in_time, "{} messages in {LIMIT:?}", numbers.count());
     numbers.are_as_sent(COUNT);
     stage.firmware_ends();
+    every_acknowledgement_was_sent(&broker.log());
+}
+
+/// A broker does not complain of a missing one: the message just stays in flight. Of PUBCOMP the last may still be due
+/// when the firmware leaves.
+fn every_acknowledgement_was_sent(log: &str) {
+    for packet in ["PUBACK", "PUBREC", "PUBREL"] {
+        let text = format!("Received {packet} from firmware");
+        let count = log.lines().filter(|line| line.contains(&text)).count();
+        assert_eq!(count, COUNT as usize / 2, "{packet} of the firmware");
+    }
 }
 
 async fn send(client: &Client, numbers: &RefCell<Numbers>) {

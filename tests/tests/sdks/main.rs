@@ -7,5 +7,6 @@ mod compare;
 mod losant;
 mod ours;
 mod sdk;
+mod simulators;
 mod thingsboard;
 mod watson_iot;

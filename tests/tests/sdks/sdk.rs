@@ -179,7 +179,7 @@ impl Drop for Sdk {
     }
 }
 
-fn python(platform: &str) -> PathBuf {
+pub(crate) fn python(platform: &str) -> PathBuf {
     // The folder for temporary files of tests lies in the build output.
     let build_output = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
     let folder = build_output.expect("a folder").join("sdks").join(platform);

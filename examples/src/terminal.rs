@@ -38,7 +38,7 @@ pub fn progress_bar(bytes: u64) -> Option<ProgressBar> {
     if !io::stderr().is_terminal() {
         return None;
     }
-    let style = "{msg} {bar:40} {percent:>3} %  {bytes} of {total_bytes}  {bytes_per_sec}  {eta}";
+    let style = "{msg} {wide_bar} {percent:>3} %  {bytes} of {total_bytes}  {bytes_per_sec}  {eta}";
     let style = ProgressStyle::with_template(style).ok()?;
     Some(BARS.add(ProgressBar::new(bytes).with_style(style)))
 }

@@ -138,9 +138,6 @@ fn options(arguments: &Arguments, url: &str, credentials: &Credentials) -> anyho
 fn simulator(arguments: &Arguments) -> anyhow::Result<PlatformSimulator> {
     let simulator = PlatformSimulator::start("thingsboard")?;
     simulator.command("reply getTime {\"time\":\"now\"}")?;
-    if let Some(version) = &arguments.offer {
-        simulator.command(&offer(version))?;
-    }
     terminal::print(&format!(
         "simulated ThingsBoard on {}, for this machine only; do what an operator does by typing a line, for example\n\
          \n  rpc thermometer identify\
@@ -151,6 +148,9 @@ fn simulator(arguments: &Arguments) -> anyhow::Result<PlatformSimulator> {
         simulator.address(),
         offer("2.0")
     ))?;
+    if let Some(version) = &arguments.offer {
+        simulator.command(&offer(version))?;
+    }
     simulator.obey_standard_input();
     Ok(simulator)
 }

@@ -80,7 +80,7 @@ async fn live(
     ))?;
     let firmware = Firmware::open(state, &installed, arguments.chunk_len).await?;
     let (client, mut inbox, mut link) = tokio::select! {
-        connected = link::connect(options) => connected?,
+        connected = link::connect_as_told(options.clone()) => connected?,
         () = interrupt.wait() => return Ok(End::Stop),
     };
     let reporter = Reporter::in_lines(client, arguments.interval, arguments.count);
@@ -130,7 +130,8 @@ fn options(arguments: &Arguments, url: &str, credentials: &Credentials) -> anyho
         .subscriptions(&subscriptions);
     let options = arguments
         .connect(url, &preset)?
-        .outbox(OutboxPolicy::DropOldest);
+        .outbox(OutboxPolicy::DropOldest)
+        .fail_fast(true);
     Ok(options)
 }
 

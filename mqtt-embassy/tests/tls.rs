@@ -21,7 +21,7 @@ use embedded_io_async::Read;
 use mqtt_embassy::{
     ConnectError, TlsConnector, TlsOptions,
     mqtt_core::client::{Connect, Link},
-    tls::{Clock, FragmentLength, NoClock},
+    tls::{CertificateFault, Clock, FragmentLength, NoClock},
 };
 use rand_core::CryptoRngCore;
 use rcgen::{BasicConstraints, KeyUsagePurpose};
@@ -121,6 +121,15 @@ fn outcome_at<C: Clock>(authority: &Authority, identity: Identity) -> Result<(),
     block_on(async { connector.connect().await.map(drop) })
 }
 
+/// Why a handshake was refused.
+fn fault_at<C: Clock>(authority: &Authority, identity: Identity) -> Option<CertificateFault> {
+    let options = TlsOptions::new(NAME, authority.der());
+    let mut connector = connector(Peer::new(identity).pipes(echo), options).with_clock::<C>();
+    let refused = block_on(async { connector.connect().await.map(drop) });
+    assert_eq!(refused, Err(ConnectError::Certificate));
+    connector.certificate_fault()
+}
+
 fn outcome(authority: &Authority, identity: Identity) -> Result<(), ConnectError> {
     outcome_at::<NoClock>(authority, identity)
 }
@@ -174,6 +183,28 @@ fn dates_are_checked_by_the_clock_if_there_is_one() {
     let late = outcome_at::<After>(&authority, identity.clone());
     assert_eq!(late, Err(ConnectError::Certificate));
     assert_eq!(outcome_at::<NoClock>(&authority, identity), Ok(()));
+}
+
+#[test]
+fn a_refusal_says_what_is_wrong() {
+    let authority = Authority::new();
+    let expired = fault_at::<After>(&authority, authority.issue(NAME));
+    assert_eq!(expired, Some(CertificateFault::OutOfDate));
+    let name = fault_at::<During>(&authority, authority.issue("other.test"));
+    assert_eq!(name, Some(CertificateFault::WrongName));
+    let other = fault_at::<During>(&authority, Authority::new().issue(NAME));
+    assert_eq!(other, Some(CertificateFault::UnknownAuthority));
+    let signer = fault_at::<During>(&authority, authority.impostor().issue(NAME));
+    assert_eq!(signer, Some(CertificateFault::NotAnAuthority));
+}
+
+#[test]
+fn an_accepted_certificate_leaves_no_fault() {
+    let authority = Authority::new();
+    let options = TlsOptions::new(NAME, authority.der());
+    let mut connector = connector(Peer::new(authority.issue(NAME)).pipes(echo), options);
+    block_on(async { connector.connect().await.map(drop) }).expect("accepted");
+    assert_eq!(connector.certificate_fault(), None);
 }
 
 #[test]

@@ -18,4 +18,5 @@ pub mod mosquitto;
 pub mod peer;
 pub mod probe;
 pub mod proxy;
+pub mod recorder;
 pub mod simulator;

@@ -15,8 +15,8 @@ use crate::certificates::Authority;
 
 /// The user whom every listener knows; nobody at all is accepted too.
 pub const USER: &str = "device";
-/// The password of [`USER`].
-pub const PASSWORD: &str = "correct horse";
+/// The password of [`USER`]. No space: firmware in QEMU gets it on a command line.
+pub const PASSWORD: &str = "correct-horse";
 
 const START_LIMIT: Duration = Duration::from_secs(10);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -145,6 +145,12 @@ impl Mosquitto {
     #[must_use]
     pub fn authority_file(&self) -> PathBuf {
         self.path("ca.pem")
+    }
+
+    /// The same in DER.
+    #[must_use]
+    pub fn authority_der_file(&self) -> PathBuf {
+        self.path("ca.der")
     }
 
     /// Certificate and key of a client that [`Listener::ClientCertificate`] accepts.
@@ -296,14 +302,15 @@ fn free_ports<const N: usize>() -> [u16; N] {
 fn write_secrets(folder: &Path) {
     let authority = Authority::new();
     let (server, client) = (authority.server(), authority.client(USER));
-    for (name, text) in [
-        ("ca.pem", &authority.certificate()),
-        ("server.pem", &server.certificate),
-        ("server.key", &server.key),
-        ("client.pem", &client.certificate),
-        ("client.key", &client.key),
+    for (name, content) in [
+        ("ca.pem", authority.certificate().into_bytes()),
+        ("ca.der", authority.certificate_der()),
+        ("server.pem", server.certificate.into_bytes()),
+        ("server.key", server.key.into_bytes()),
+        ("client.pem", client.certificate.into_bytes()),
+        ("client.key", client.key.into_bytes()),
     ] {
-        fs::write(folder.join(name), text).expect("written");
+        fs::write(folder.join(name), content).expect("written");
     }
     let status = Command::new(program("mosquitto_passwd"))
         .args(["-b", "-c"])

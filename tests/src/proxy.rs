@@ -1,7 +1,9 @@
 //! A way to the broker that can be cut.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -10,6 +12,25 @@ use std::thread;
 pub struct Proxy {
     port: u16,
     links: Links,
+    cuts: Arc<AtomicUsize>,
+}
+
+/// Where a connection is cut: exactly so many bytes in that direction arrive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cut {
+    /// Whose bytes count.
+    pub direction: Direction,
+    /// The number of bytes that still arrive.
+    pub after: usize,
+}
+
+/// Which way bytes go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// From the client to the broker.
+    ToBroker,
+    /// From the broker to the client.
+    ToClient,
 }
 
 /// Both ends of every connection.
@@ -19,19 +40,35 @@ impl Proxy {
     /// Forwards to `target` until the program ends.
     #[must_use]
     pub fn start(target: u16) -> Self {
+        Self::start_with_cuts(target, [])
+    }
+
+    /// As [`start`](Self::start), but the first connections are cut in mid-stream, one by each of the `cuts`.
+    #[must_use]
+    pub fn start_with_cuts(target: u16, cuts: impl IntoIterator<Item = Cut>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
-        let links = Links::default();
-        let known = links.clone();
+        let proxy = Self {
+            port: listener.local_addr().expect("an address").port(),
+            links: Links::default(),
+            cuts: Arc::default(),
+        };
+        let (known, done) = (proxy.links.clone(), proxy.cuts.clone());
+        let mut cuts: VecDeque<Cut> = cuts.into_iter().collect();
         thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 // A broker that is down refuses, and so does the proxy.
                 if let Ok(broker) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)) {
-                    let _ = forward(&client, &broker, &known);
+                    let _ = forward(&client, &broker, &known, cuts.pop_front(), &done);
                 }
             }
         });
-        Self { port, links }
+        proxy
+    }
+
+    /// How many connections have been cut as planned.
+    #[must_use]
+    pub fn cuts_done(&self) -> usize {
+        self.cuts.load(Ordering::Relaxed)
     }
 
     /// The port it listens on.
@@ -54,29 +91,78 @@ impl Proxy {
     }
 }
 
-fn forward(client: &TcpStream, broker: &TcpStream, links: &Links) -> std::io::Result<()> {
+fn forward(
+    client: &TcpStream,
+    broker: &TcpStream,
+    links: &Links,
+    cut: Option<Cut>,
+    done: &Arc<AtomicUsize>,
+) -> std::io::Result<()> {
     let ends = [client.try_clone()?, broker.try_clone()?];
     links
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .extend(ends);
-    for (from, to) in [(client, broker), (broker, client)] {
+    for (from, to, direction) in [
+        (client, broker, Direction::ToBroker),
+        (broker, client, Direction::ToClient),
+    ] {
         to.set_nodelay(true)?;
-        let (from, to) = (from.try_clone()?, to.try_clone()?);
-        thread::spawn(move || copy(from, to));
+        let (from, to, done) = (from.try_clone()?, to.try_clone()?, done.clone());
+        let cut = cut.filter(|cut| cut.direction == direction);
+        thread::spawn(move || {
+            if copy(from, to, cut.map_or(usize::MAX, |cut| cut.after)) {
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+        });
     }
     Ok(())
 }
 
-fn copy(mut from: TcpStream, mut to: TcpStream) {
+/// Copies until one end closes, or `limit` bytes have been copied: then it closes both, and says `true`.
+fn copy(mut from: TcpStream, mut to: TcpStream, limit: usize) -> bool {
     let mut bytes = [0; 4096];
-    while let Ok(len @ 1..) = from.read(&mut bytes) {
+    let mut left = limit;
+    while left > 0 {
+        let room = bytes.len().min(left);
+        let Ok(len @ 1..) = from.read(&mut bytes[..room]) else {
+            break;
+        };
         if to.write_all(&bytes[..len]).is_err() {
             break;
         }
+        left -= len;
     }
     for end in [from, to] {
         // Fails only for a connection that has ended.
         let _ = end.shutdown(Shutdown::Both);
+    }
+    left == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactly_so_many_bytes_arrive_before_a_cut() {
+        let broker = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let cut = Cut {
+            direction: Direction::ToBroker,
+            after: 5,
+        };
+        let target = broker.local_addr().expect("an address").port();
+        let proxy = Proxy::start_with_cuts(target, [cut]);
+        for arrives in [&b"01234"[..], b"0123456789"] {
+            let mut client =
+                TcpStream::connect((Ipv4Addr::LOCALHOST, proxy.port())).expect("a link");
+            client.write_all(b"0123456789").expect("sent");
+            client.shutdown(Shutdown::Write).expect("an open link");
+            let (mut link, _) = broker.accept().expect("the other end");
+            let mut arrived = Vec::new();
+            link.read_to_end(&mut arrived).expect("bytes, then the end");
+            assert_eq!(arrived, arrives);
+        }
+        assert_eq!(proxy.cuts_done(), 1);
     }
 }

@@ -30,6 +30,17 @@ pub(crate) fn for_devices() -> Result<()> {
     components()
 }
 
+/// What building, booting and judging firmware needs, besides QEMU.
+pub(crate) fn for_firmware() -> Result<()> {
+    for_devices()?;
+    programs(&PROGRAMS[..1])
+}
+
+/// Brings the lists of packages up to date.
+pub(crate) fn apt_update() -> Result<()> {
+    apt_get(&["update", "-q"], &[])
+}
+
 /// Installs the programs that are missing, each given with its Debian package.
 pub(crate) fn programs(wanted: &[(&str, &str)]) -> Result<()> {
     let missing: Vec<_> = wanted
@@ -39,12 +50,8 @@ pub(crate) fn programs(wanted: &[(&str, &str)]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
-    apt_get(&["update", "-q"], &[])?;
-    apt_get(
-        &["install", "-q", "-y", "--no-install-recommends"],
-        &packages,
-    )?;
+    let wanted: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    packages(&wanted)?;
     for (program, package) in missing {
         ensure!(
             is_in_path(program),
@@ -52,6 +59,12 @@ pub(crate) fn programs(wanted: &[(&str, &str)]) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Installs Debian packages.
+pub(crate) fn packages(names: &[&str]) -> Result<()> {
+    apt_update()?;
+    apt_get(&["install", "-q", "-y", "--no-install-recommends"], names)
 }
 
 /// The checks of `deny.toml` that need no network.
@@ -75,7 +88,7 @@ fn cargo_deny() -> Result<()> {
 }
 
 /// Whether the user could start this program; mosquitto lies where only root looks by itself.
-fn is_in_path(program: &str) -> bool {
+pub(crate) fn is_in_path(program: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/usr/local/sbin".into()])
@@ -84,8 +97,10 @@ fn is_in_path(program: &str) -> bool {
 
 fn targets() -> Result<()> {
     let installed = read(command("rustup").args(["target", "list", "--installed"]))?;
+    // QEMU's Arm machine has a Cortex-M3.
     let missing = DEVICE_TARGETS
         .iter()
+        .chain(&["thumbv7m-none-eabi"])
         .filter(|&target| !installed.lines().any(|line| line == *target));
     rustup_add("target", missing.copied())
 }
@@ -119,7 +134,7 @@ fn apt_get(arguments: &[&str], packages: &[&str]) -> Result<()> {
     succeed(apt_get.args(arguments).args(packages))
 }
 
-fn succeed(command: &mut Command) -> Result<()> {
+pub(crate) fn succeed(command: &mut Command) -> Result<()> {
     let status = command
         .status()
         .with_context(|| format!("cannot start {command:?}"))?;

@@ -3,8 +3,10 @@
 
 mod bench;
 mod codec;
+mod firmware;
 mod image;
 mod install;
+mod sdks;
 mod size;
 mod steps;
 mod table;
@@ -34,8 +36,12 @@ enum Command {
         #[arg(long, value_name = "TEXT")]
         only: Option<String>,
     },
+    /// Install the platforms' official Python SDKs, for `cargo test -p mqtt-tests --features sdks`
+    Sdks,
     /// Flash, RAM and panic branches of the size jobs
     Size,
+    /// Boots firmware in emulators with a real broker, and builds it for the boards that have none
+    Firmware(firmware::Arguments),
     /// Instructions per packet, then the end-to-end table; fails on a red line
     Bench {
         /// Interleaved runs of the end-to-end measures, of which the median is taken
@@ -58,7 +64,9 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     match Arguments::parse().command {
         Command::Test { keep_going, only } => test::run(keep_going, only),
+        Command::Sdks => sdks::install(),
         Command::Size => size::print(),
+        Command::Firmware(arguments) => firmware::run(&arguments),
         Command::Bench { runs } => bench::run(runs),
         Command::Deny => install::check_dependencies(),
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::steps::Steps;
 use crate::workspace::{DEVICE_TARGETS, Workspace, cargo};
-use crate::{codec, install, size};
+use crate::{codec, firmware, install, sdks, size};
 
 /// Feature sets of mqtt-core that firmware is built with.
 const DEVICE_FEATURES: [&str; 5] = ["", "v5", "client", "client,v5", "client,v5,defmt,log"];
@@ -19,6 +19,7 @@ const SIZE_JOBS: [&str; 2] = ["--manifest-path", "tests/size/Cargo.toml"];
 pub(crate) fn run(keep_going: bool, only: Option<String>) -> Result<()> {
     if only.is_none() {
         install::everything()?;
+        sdks::install()?;
     }
     let workspace = Workspace::load()?;
     let log_dir = workspace.target_dir.join("xtask");
@@ -28,6 +29,7 @@ pub(crate) fn run(keep_going: bool, only: Option<String>) -> Result<()> {
     documentation(&mut steps)?;
     devices(&mut steps)?;
     steps.command("dependencies: licences and sources", &mut install::deny())?;
+    firmware::steps(&mut steps, &workspace)?;
     steps.call("budgets: flash and RAM", size::print)?;
     steps.call("budgets: instructions per packet", codec::print)?;
     steps.finish()
@@ -82,7 +84,17 @@ fn tests(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
     }
     steps.command("test: workspace", cargo().args(["test", "--workspace"]))?;
     let brokers = ["test", "-p", "mqtt-tests", "--features", "brokers"];
-    steps.command("test: real brokers", cargo().args(brokers))
+    steps.command("test: real brokers", cargo().args(brokers))?;
+    let sdks = [
+        "test",
+        "-p",
+        "mqtt-tests",
+        "--features",
+        "sdks",
+        "--test",
+        "sdks",
+    ];
+    steps.command("test: official SDKs", cargo().args(sdks))
 }
 
 fn documentation(steps: &mut Steps) -> Result<()> {

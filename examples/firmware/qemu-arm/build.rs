@@ -1,8 +1,11 @@
-//! Hands `memory.x` to the linker, also that of packages which depend on the library.
+//! Reads the configuration, and hands `memory.x` to the linker, also that of packages which depend on the library.
 
 use std::{env, fs, path::PathBuf};
 
+use firmware_build::configure_emulated;
+
 fn main() {
+    configure_emulated("QEMU mps2-an385");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     fs::copy("memory.x", out.join("memory.x")).expect("memory.x can be copied");
     println!("cargo:rustc-link-search={}", out.display());

@@ -100,6 +100,7 @@
 mod authority;
 mod client_key;
 mod der;
+mod fault;
 mod link;
 mod options;
 mod provider;
@@ -118,6 +119,7 @@ use self::{
 use crate::{Transport, stream::Guard};
 
 pub use self::{
+    fault::CertificateFault,
     link::{TlsLink, TlsReader, TlsWriter},
     options::{Clock, FragmentLength, NoClock, TlsOptions},
 };
@@ -133,6 +135,7 @@ pub struct TlsConnector<'a, T, R, C = NoClock> {
     read_record: &'a mut [u8],
     write_record: &'a mut [u8],
     established: Cell<bool>,
+    fault: Cell<Option<CertificateFault>>,
     clock: PhantomData<C>,
 }
 
@@ -158,6 +161,7 @@ impl<'a, T: Transport, R: CryptoRngCore> TlsConnector<'a, T, R> {
             read_record,
             write_record,
             established: Cell::new(false),
+            fault: Cell::new(None),
             clock: PhantomData,
         }
     }
@@ -172,8 +176,18 @@ impl<'a, T: Transport, R: CryptoRngCore> TlsConnector<'a, T, R> {
             read_record: self.read_record,
             write_record: self.write_record,
             established: self.established,
+            fault: self.fault,
             clock: PhantomData,
         }
+    }
+}
+
+impl<T, R, C> TlsConnector<'_, T, R, C> {
+    /// Why the certificates of the broker were not accepted, if that is what the last attempt failed of:
+    /// [`ConnectError::Certificate`] in detail. It is in the log too.
+    #[must_use]
+    pub fn certificate_fault(&self) -> Option<CertificateFault> {
+        self.fault.get()
     }
 }
 
@@ -190,6 +204,7 @@ impl<T: Transport, R: CryptoRngCore, C: Clock> Connect for TlsConnector<'_, T, R
         }
         let stream = self.transport.open().await?;
         self.established.set(false);
+        self.fault.set(None);
         let records = Records::new(stream, &self.established);
         let mut link = TlsLink {
             connection: Connection::new(records, self.read_record, self.write_record),
@@ -205,7 +220,7 @@ impl<T: Transport, R: CryptoRngCore, C: Clock> Connect for TlsConnector<'_, T, R
         let config = self.options.config();
         let context = TlsContext::new(&config, &mut provider);
         let result = link.connection.open(context).await;
-        provider.judge(result)?;
+        provider.judge(result, &self.fault)?;
         self.established.set(true);
         Ok(link)
     }
@@ -215,7 +230,7 @@ impl<'a> TlsOptions<'a> {
     /// Nobody has to show a certificate who knows the key, which is then part of all other keys.
     fn verifier<C: Clock>(&self) -> Option<Verifier<'a, C>> {
         match self.trust {
-            Trust::Authority(authority) => Some(Verifier::new(authority)),
+            Trust::Authority(authority) => Some(Verifier::new(authority, self.server_name)),
             Trust::PreSharedKey { .. } => None,
             Trust::Anybody => {
                 warning!("tls: the broker is not verified");
@@ -241,11 +256,19 @@ impl<'a> TlsOptions<'a> {
 
 impl<R, C: Clock> Provider<'_, R, C> {
     /// What the end of the handshake means.
-    fn judge(&self, result: Result<(), TlsError>) -> Result<(), ConnectError> {
+    fn judge(
+        &self,
+        result: Result<(), TlsError>,
+        fault: &Cell<Option<CertificateFault>>,
+    ) -> Result<(), ConnectError> {
+        let refuse = |reason: CertificateFault| {
+            warning!("tls: certificate not accepted: {}", reason.text());
+            fault.set(Some(reason));
+            Err(ConnectError::Certificate)
+        };
         let verifier = self.verifier.as_ref();
-        if verifier.is_some_and(Verifier::has_refused) {
-            warning!("tls: the certificate of the broker is not accepted");
-            return Err(ConnectError::Certificate);
+        if let Some(verifier) = verifier.filter(|verifier| verifier.has_refused()) {
+            return refuse(verifier.fault());
         }
         if let Err(error) = result {
             warning!("tls: handshake failed: {:?}", error);
@@ -256,8 +279,7 @@ impl<R, C: Clock> Provider<'_, R, C> {
             return Err(sort(error));
         }
         if !verifier.is_none_or(Verifier::is_proven) {
-            warning!("tls: the broker has not shown a certificate");
-            return Err(ConnectError::Certificate);
+            return refuse(CertificateFault::NotProven);
         }
         Ok(())
     }

@@ -7,7 +7,11 @@ use embedded_tls::{
     Sha256, TlsClock, TlsError, TlsVerifier, pki::CertVerifier,
 };
 
-use super::{Clock, authority::may_sign};
+use super::{
+    Clock,
+    authority::may_sign,
+    fault::{CertificateFault, is_in_date, mentions},
+};
 
 /// Bytes of all certificates that the server sends, at most.
 const CHAIN_MAX: usize = 4096;
@@ -20,7 +24,10 @@ const CHAIN_MAX: usize = 4096;
 pub(super) struct Verifier<'a, C: Clock> {
     inner: CertVerifier<'a, Aes128GcmSha256, ClockOf<C>, CHAIN_MAX>,
     authority: &'a [u8],
+    server_name: &'a str,
     state: State,
+    /// What would be the reason if the certificates were not accepted.
+    fault: CertificateFault,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,11 +43,13 @@ enum State {
 }
 
 impl<'a, C: Clock> Verifier<'a, C> {
-    pub(super) fn new(authority: &'a [u8]) -> Self {
+    pub(super) fn new(authority: &'a [u8], server_name: &'a str) -> Self {
         Self {
             inner: CertVerifier::new(Certificate::X509(authority)),
             authority,
+            server_name,
             state: State::Nothing,
+            fault: CertificateFault::NotProven,
         }
     }
 
@@ -52,6 +61,11 @@ impl<'a, C: Clock> Verifier<'a, C> {
     /// Whether the handshake ended because of the certificate.
     pub(super) fn has_refused(&self) -> bool {
         self.state == State::Refused
+    }
+
+    /// Why the certificates were not accepted, if they were not.
+    pub(super) fn fault(&self) -> CertificateFault {
+        self.fault
     }
 
     /// Goes from one state to the next if all is well.
@@ -68,11 +82,27 @@ impl<'a, C: Clock> Verifier<'a, C> {
             };
             // What the user trusts needs no further permission.
             if *signer != self.authority && !may_sign(signer, intermediates) {
-                warning!("tls: a certificate that is not an authority's has signed another");
                 return Err(TlsError::InvalidCertificate);
             }
         }
         Ok(())
+    }
+
+    /// What is the matter with a chain whose signers are all authorities, if something is.
+    fn likely_fault(&self, chain: &[CertificateEntryRef<'_>]) -> CertificateFault {
+        let now = C::unix_time_s();
+        for (depth, entry) in chain.iter().enumerate() {
+            let CertificateEntryRef::X509(certificate) = entry else {
+                continue;
+            };
+            if now.is_some_and(|now| !is_in_date(certificate, now)) {
+                return CertificateFault::OutOfDate;
+            }
+            if depth == 0 && !mentions(certificate, self.server_name) {
+                return CertificateFault::WrongName;
+            }
+        }
+        CertificateFault::UnknownAuthority
     }
 }
 
@@ -89,9 +119,15 @@ impl<C: Clock> TlsVerifier<Aes128GcmSha256> for Verifier<'_, C> {
         if self.state != State::Nothing || chain.entries.is_empty() {
             return self.step(State::Refused, Err(TlsError::InvalidCertificate));
         }
-        let result = self
-            .check_signers(&chain.entries)
-            .and_then(|()| self.inner.verify_certificate(transcript, chain));
+        self.fault = CertificateFault::NotAnAuthority;
+        if let Err(error) = self.check_signers(&chain.entries) {
+            return self.step(State::Refused, Err(error));
+        }
+        self.fault = self.likely_fault(&chain.entries);
+        let result = self.inner.verify_certificate(transcript, chain);
+        if result.is_ok() {
+            self.fault = CertificateFault::NotProven;
+        }
         self.step(State::Shown, result)
     }
 

@@ -45,6 +45,11 @@ impl<'a, C: Connect, R: RngCore> WsConnector<'a, C, R> {
         }
     }
 
+    /// The connector below.
+    pub fn connector(&self) -> &C {
+        &self.connector
+    }
+
     /// Further headers of the request, `Authorization` for example. Default: none.
     #[must_use]
     pub fn with_headers(mut self, headers: &'a [(&'a str, &'a str)]) -> Self {

@@ -232,7 +232,7 @@ impl Simulator {
             _ => false,
         });
         found
-            .map(|event| format!("{event:?}"))
+            .map(|_| String::new())
             .map_err(|events| format!("no {what} in {LIMIT:?}, but {events:?}"))
     }
 }

@@ -1,69 +1,91 @@
-//! The example firmware: gets an address, and connects to the broker.
+//! The example device on QEMU's Arm machine `mps2-an385`.
 //!
-//! Arguments: `port` of the broker on the host, 1883 unless given.
+//! Arguments, all optional: `port` of the broker, instead of that of the configuration; `seconds` to run, instead of for
+//! ever.
 #![no_std]
 #![no_main]
 
-use board::Network;
-use embassy_executor::Spawner;
-use embassy_net::{Config, Ipv4Address, Runner, Stack, StackResources, tcp::TcpSocket};
-use rand_core::RngCore;
-use static_cell::{ConstStaticCell, StaticCell};
+mod config {
+    //! Written by the build script from `config.toml` or `config.example.toml`.
+    include!(concat!(env!("OUT_DIR"), "/config.rs"));
+}
 
-/// QEMU's user network answers for the host under this address.
-const HOST: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
-const NOT_CONNECTED: u8 = 1;
+use board::{Network, Random};
+use embassy_executor::Spawner;
+use embassy_net::{Config, DhcpConfig, Runner, StackResources};
+use embassy_time::Timer;
+use firmware_app::{NoLight, Sensor, network::Board};
+use rand_core::RngCore as _;
+use serde::Serialize;
+use static_cell::ConstStaticCell;
+
+/// The exit status when the configuration cannot work.
+const BAD_CONFIGURATION: u8 = 1;
+
+/// DHCP, DNS and one connection; one to spare.
+static SOCKETS: ConstStaticCell<StackResources<4>> = ConstStaticCell::new(StackResources::new());
 
 #[cortex_m_rt::entry]
 fn main() -> ! {
     let network = board::init();
-    board::set_time_limit_s(60);
-    board::run(|spawner| spawner.spawn(start(spawner, network).expect("the task is started once")))
+    board::run(|spawner| spawner.spawn(defmt::unwrap!(start(spawner, network))))
 }
 
 #[embassy_executor::task]
 async fn start(spawner: Spawner, network: Network) {
-    static RESOURCES: StaticCell<StackResources<3>> = StaticCell::new();
-    static RECEIVE: ConstStaticCell<[u8; 1024]> = ConstStaticCell::new([0; 1024]);
-    static TRANSMIT: ConstStaticCell<[u8; 1024]> = ConstStaticCell::new([0; 1024]);
-    let resources = RESOURCES.init(StackResources::new());
-    let seed = board::Random::new().next_u64();
+    let mut random = Random::new();
     let (stack, runner) = embassy_net::new(
         network,
-        Config::dhcpv4(embassy_net::DhcpConfig::default()),
-        resources,
-        seed,
+        Config::dhcpv4(DhcpConfig::default()),
+        SOCKETS.take(),
+        random.next_u64(),
     );
-    spawner.spawn(run_network(runner).expect("the task is started once"));
-    board::exit(connect(stack, RECEIVE.take(), TRANSMIT.take()).await);
+    spawner.spawn(defmt::unwrap!(run_network(runner)));
+    if let Some(seconds) = board::argument_number("seconds") {
+        spawner.spawn(defmt::unwrap!(end_after(seconds)));
+    }
+    let mut broker = config::BROKER;
+    if let Some(port) = board::argument_number("port") {
+        broker.port = defmt::unwrap!(u16::try_from(port).ok(), "port is above 65535");
+    }
+    let parts = Board {
+        stack,
+        sensor: StackGauge,
+        light: NoLight,
+        random,
+    };
+    let Err(error) = config::run(parts, &broker, &config::SETTINGS).await;
+    defmt::error!("configuration: {}", error);
+    board::exit(BAD_CONFIGURATION)
 }
 
 #[embassy_executor::task]
-async fn run_network(mut runner: Runner<'static, Network>) -> ! {
-    runner.run().await
+async fn run_network(mut runner: Runner<'static, Network>) {
+    runner.run().await;
 }
 
-async fn connect(
-    stack: Stack<'static>,
-    receive: &'static mut [u8],
-    transmit: &'static mut [u8],
-) -> u8 {
-    stack.wait_config_up().await;
-    if let Some(config) = stack.config_v4() {
-        defmt::info!("address {}", config.address);
-    }
-    let port = board::argument_number("port")
-        .and_then(|port| u16::try_from(port).ok())
-        .unwrap_or(1883);
-    let mut socket = TcpSocket::new(stack, receive, transmit);
-    match socket.connect((HOST, port)).await {
-        Ok(()) => {
-            defmt::info!("connected to {}:{=u16}", HOST, port);
-            0
-        }
-        Err(error) => {
-            defmt::error!("not connected to {}:{=u16}: {}", HOST, port, error);
-            NOT_CONNECTED
+#[embassy_executor::task]
+async fn end_after(seconds: u32) {
+    Timer::after_secs(seconds.into()).await;
+    board::exit(0)
+}
+
+/// What there is to measure on a machine without thermometer.
+struct StackGauge;
+
+#[derive(Serialize)]
+struct Reading {
+    stack_used_bytes: usize,
+    stack_size_bytes: usize,
+}
+
+impl Sensor for StackGauge {
+    type Reading = Reading;
+
+    async fn read(&mut self) -> Reading {
+        Reading {
+            stack_used_bytes: board::stack::high_water(),
+            stack_size_bytes: board::stack::size(),
         }
     }
 }

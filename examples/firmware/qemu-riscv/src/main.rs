@@ -1,38 +1,62 @@
-//! Brings the network up and connects to the broker at 10.0.2.2, the loopback address of the host, port `port`.
-
+//! The example device on QEMU's RISC-V machine `virt`.
+//!
+//! Arguments, all optional: `port` of the broker, instead of that of the configuration; `seconds` to run, instead of for
+//! ever.
 #![no_std]
 #![no_main]
 
-use board::{Network, Random};
-use defmt::{info, unwrap};
-use embassy_executor::Spawner;
-use embassy_net::{Config, DhcpConfig, Ipv4Address, Runner, Stack, StackResources, tcp::TcpSocket};
-use rand_core::RngCore;
-use static_cell::{ConstStaticCell, StaticCell};
+mod config {
+    //! Written by the build script from `config.toml` or `config.example.toml`.
+    include!(concat!(env!("OUT_DIR"), "/config.rs"));
+}
 
-const HOST: Ipv4Address = Ipv4Address::new(10, 0, 2, 2);
-const TIME_LIMIT_S: u32 = 10;
-const CONNECTED: u8 = 0;
-const NOT_CONNECTED: u8 = 1;
+use board::{Network, Random};
+use embassy_executor::Spawner;
+use embassy_net::{Config, DhcpConfig, Runner, StackResources};
+use embassy_time::Timer;
+use firmware_app::{NoLight, Sensor, network::Board};
+use rand_core::RngCore as _;
+use serde::Serialize;
+use static_cell::ConstStaticCell;
+
+/// The exit status when the configuration cannot work.
+const BAD_CONFIGURATION: u8 = 1;
+
+/// DHCP, DNS and one connection; one to spare.
+static SOCKETS: ConstStaticCell<StackResources<4>> = ConstStaticCell::new(StackResources::new());
 
 #[riscv_rt::entry]
 fn main() -> ! {
     let network = board::init();
-    board::set_time_limit_s(TIME_LIMIT_S);
-    board::run(|spawner| start(spawner, network))
+    board::run(|spawner| spawner.spawn(defmt::unwrap!(start(spawner, network))))
 }
 
-fn start(spawner: Spawner, network: Network) {
-    static RESOURCES: StaticCell<StackResources<3>> = StaticCell::new();
-    let resources = RESOURCES.init(StackResources::new());
+#[embassy_executor::task]
+async fn start(spawner: Spawner, network: Network) {
+    let mut random = Random::new();
     let (stack, runner) = embassy_net::new(
         network,
         Config::dhcpv4(DhcpConfig::default()),
-        resources,
-        Random::new().next_u64(),
+        SOCKETS.take(),
+        random.next_u64(),
     );
-    spawner.spawn(unwrap!(run_network(runner)));
-    spawner.spawn(unwrap!(connect(stack)));
+    spawner.spawn(defmt::unwrap!(run_network(runner)));
+    if let Some(seconds) = board::argument_number("seconds") {
+        spawner.spawn(defmt::unwrap!(end_after(seconds)));
+    }
+    let mut broker = config::BROKER;
+    if let Some(port) = board::argument_number("port") {
+        broker.port = defmt::unwrap!(u16::try_from(port).ok(), "port is above 65535");
+    }
+    let parts = Board {
+        stack,
+        sensor: StackGauge,
+        light: NoLight,
+        random,
+    };
+    let Err(error) = config::run(parts, &broker, &config::SETTINGS).await;
+    defmt::error!("configuration: {}", error);
+    board::exit(BAD_CONFIGURATION)
 }
 
 #[embassy_executor::task]
@@ -41,27 +65,27 @@ async fn run_network(mut runner: Runner<'static, Network>) {
 }
 
 #[embassy_executor::task]
-async fn connect(stack: Stack<'static>) {
-    static RECEIVE: ConstStaticCell<[u8; 1024]> = ConstStaticCell::new([0; 1024]);
-    static TRANSMIT: ConstStaticCell<[u8; 1024]> = ConstStaticCell::new([0; 1024]);
+async fn end_after(seconds: u32) {
+    Timer::after_secs(seconds.into()).await;
+    board::exit(0)
+}
 
-    stack.wait_config_up().await;
-    info!(
-        "network up, {}",
-        stack.config_v4().map(|config| config.address)
-    );
-    let port = unwrap!(board::argument_number("port"), "argument `port` missing") as u16;
-    let mut socket = TcpSocket::new(stack, RECEIVE.take(), TRANSMIT.take());
-    let result = socket.connect((HOST, port)).await;
-    info!("connection to {}:{=u16}: {}", HOST, port, result);
-    info!(
-        "stack used {=usize} of {=usize} bytes",
-        board::stack::high_water(),
-        board::stack::size()
-    );
-    board::exit(if result.is_ok() {
-        CONNECTED
-    } else {
-        NOT_CONNECTED
-    })
+/// What there is to measure on a machine without thermometer.
+struct StackGauge;
+
+#[derive(Serialize)]
+struct Reading {
+    stack_used_bytes: usize,
+    stack_size_bytes: usize,
+}
+
+impl Sensor for StackGauge {
+    type Reading = Reading;
+
+    async fn read(&mut self) -> Reading {
+        Reading {
+            stack_used_bytes: board::stack::high_water(),
+            stack_size_bytes: board::stack::size(),
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde_json::{Value, json};
 
-use super::{Hub, LinkId, WatsonIot, send_subscribed};
+use super::{Hub, LinkId, WatsonIot, now, send_subscribed};
 
 /// The shortest lifetime of a managed device, in seconds.
 const MIN_LIFETIME: i64 = 3600;
@@ -159,7 +159,8 @@ impl WatsonIot {
     pub(super) fn plan(uri: &str, version: &str) -> VecDeque<Step> {
         let observed = || json!({"fields": [{"field": "mgmt.firmware"}]});
         let details = json!({"fields": [{"field": "mgmt.firmware", "value": {
-            "version": version, "name": "image", "uri": uri, "state": 0, "updateStatus": 0
+            "version": version, "name": "image", "uri": uri, "verifier": "", "state": 0, "updateStatus": 0,
+            "updatedDateTime": now()
         }}]});
         VecDeque::from([
             Step::Request("device/update", details),

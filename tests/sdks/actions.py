@@ -1,0 +1,46 @@
+"""Performs the actions that standard input names, one JSON array a line: the name, then the arguments.
+
+Prints JSON lines: what the SDK's callbacks delivered, and the end of each action.
+"""
+
+import json
+import logging
+import sys
+import threading
+
+BARRIER = "recorder/barrier"
+
+# Seconds to wait for what must come.
+PATIENCE = 20
+
+_printing = threading.Lock()
+
+
+def tell(**line):
+    with _printing:
+        print(json.dumps(line), flush=True)
+
+
+def delivered(name, value=None):
+    """A callback of the SDK was called."""
+    tell(delivered=name, value=value)
+
+
+def perform(actions, publish):
+    """Runs actions until standard input ends. `publish` sends to a topic, behind what was sent before."""
+    logging.disable(logging.CRITICAL)
+    for line in sys.stdin:
+        name, *arguments = json.loads(line)
+        try:
+            result = actions[name](*arguments)
+        except Exception as error:  # What an SDK raises is part of what it does.
+            result = {"raised": type(error).__name__}
+        # A server would close the link for it.
+        if "--no-barrier" not in sys.argv:
+            publish(BARRIER)
+        tell(done=name, result=result)
+
+
+def address():
+    """The recorder's host and port."""
+    return sys.argv[1], int(sys.argv[2])

@@ -23,7 +23,7 @@ pub struct Link {
 ///
 /// When the first attempt fails: a wrong address or password is not mended by trying for ever.
 pub async fn connect(options: &Options) -> anyhow::Result<(Client, Inbox, Link)> {
-    connect_as_told(options.clone().fail_fast(true)).await
+    Box::pin(connect_as_told(options.clone().fail_fast(true))).await
 }
 
 /// As [`connect`], but whether the first attempt may fail is up to [`Options::fail_fast`].

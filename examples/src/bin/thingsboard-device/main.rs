@@ -80,7 +80,7 @@ async fn live(
     ))?;
     let firmware = Firmware::open(state, &installed, arguments.chunk_len).await?;
     let (client, mut inbox, mut link) = tokio::select! {
-        connected = link::connect_as_told(options.clone()) => connected?,
+        connected = Box::pin(link::connect_as_told(options.clone())) => connected?,
         () = interrupt.wait() => return Ok(End::Stop),
     };
     let reporter = Reporter::in_lines(client, arguments.interval, arguments.count);

@@ -74,7 +74,7 @@ async fn live(
     let version = state.version()?;
     terminal::print_with_time(&format!("running firmware {version}"))?;
     let (client, mut inbox, mut link) = tokio::select! {
-        connected = link::connect_as_told(options.clone()) => connected?,
+        connected = Box::pin(link::connect_as_told(options.clone())) => connected?,
         () = interrupt.wait() => return Ok(End::Stop),
     };
     let reporter = Reporter::in_lines(client, arguments.interval, arguments.count);

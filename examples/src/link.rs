@@ -23,7 +23,16 @@ pub struct Link {
 ///
 /// When the first attempt fails: a wrong address or password is not mended by trying for ever.
 pub async fn connect(options: &Options) -> anyhow::Result<(Client, Inbox, Link)> {
-    let (client, inbox, mut runner) = mqtt_std::new(options.clone().fail_fast(true))?;
+    Box::pin(connect_as_told(options.clone().fail_fast(true))).await
+}
+
+/// As [`connect`], but whether the first attempt may fail is up to [`Options::fail_fast`].
+///
+/// # Errors
+///
+/// When it is given up.
+pub async fn connect_as_told(options: Options) -> anyhow::Result<(Client, Inbox, Link)> {
+    let (client, inbox, mut runner) = mqtt_std::new(options)?;
     let runner = tokio::spawn(async move { Box::pin(runner.run()).await });
     let mut link = Link {
         client: client.clone(),

@@ -20,7 +20,7 @@ pub fn wants_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Progress bars, on standard error if that is a terminal. They stay below the lines that [`print`] writes.
+/// Progress bars, on standard error if that is a terminal. They stay below the lines that [`print()`] writes.
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
 /// Writes a line to standard output.
@@ -38,7 +38,7 @@ pub fn progress_bar(bytes: u64) -> Option<ProgressBar> {
     if !io::stderr().is_terminal() {
         return None;
     }
-    let style = "{msg} {bar:40} {percent:>3} %  {bytes} of {total_bytes}  {bytes_per_sec}  {eta}";
+    let style = "{msg} {wide_bar} {percent:>3} %  {bytes} of {total_bytes}  {bytes_per_sec}  {eta}";
     let style = ProgressStyle::with_template(style).ok()?;
     Some(BARS.add(ProgressBar::new(bytes).with_style(style)))
 }
@@ -47,7 +47,7 @@ pub fn progress_bar(bytes: u64) -> Option<ProgressBar> {
 ///
 /// # Errors
 ///
-/// As [`print`].
+/// As [`print()`].
 pub fn print_with_time(text: &str) -> io::Result<()> {
     print(&format!("{}  {text}", time_of_day()))
 }

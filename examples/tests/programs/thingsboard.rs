@@ -28,6 +28,12 @@ fn start(url: &str, state: &tempfile::TempDir, more: &[&str]) -> Program {
     Program::start(THINGSBOARD, &[&arguments, more].concat())
 }
 
+/// How much the device has already when it goes on with an update.
+fn going_on_after(device: &Program) -> u32 {
+    let line = device.line_with("going on after ");
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
 #[test]
 fn alone_it_reports_to_its_own_simulator() {
     let state = tempfile::tempdir().unwrap();
@@ -88,7 +94,7 @@ fn calls_and_shared_attributes_are_obeyed() {
 }
 
 #[test]
-fn update_goes_on_after_ctrl_c() {
+fn update_goes_on_after_ctrl_c_and_after_a_crash() {
     let state = tempfile::tempdir().unwrap();
     let (simulator, url) = simulator("thingsboard");
     simulator
@@ -99,6 +105,11 @@ fn update_goes_on_after_ctrl_c() {
     device.interrupt();
     let interrupted = device.end();
     assert_succeeded(&interrupted);
+    let pause = "bytes are here, the next start goes on";
+    assert!(
+        interrupted.lines.iter().any(|line| line.contains(pause)),
+        "{interrupted:?}"
+    );
     assert!(
         !interrupted
             .lines
@@ -107,11 +118,14 @@ fn update_goes_on_after_ctrl_c() {
         "{interrupted:?}"
     );
 
+    let killed = start(&url, &state, &[]);
+    killed.line_with("running monitor 1.0");
+    assert!(going_on_after(&killed) > 500_000);
+    killed.line_with("update: 50 %");
+    drop(killed);
+
     let device = start(&url, &state, &[]);
-    device.line_with("running monitor 1.0");
-    let going_on = device.line_with("going on after ");
-    let after: u32 = going_on.rsplit(' ').next().unwrap().parse().unwrap();
-    assert!(after > 500_000, "{going_on}");
+    assert!(going_on_after(&device) > 1_500_000);
     device.line_with("update: installed, restarting");
     device.line_with("running monitor 2.0");
     while telemetry(&simulator, "fw_state") != json!("UPDATED") {}

@@ -1,5 +1,7 @@
 //! A managed device on a simulated Watson IoT.
 
+use std::net::TcpListener;
+
 use mqtt_tests::simulator::Simulator;
 use serde_json::Value;
 
@@ -99,6 +101,31 @@ fn firmware_is_fetched_installed_and_survives_until_the_reset() {
     device.interrupt();
     assert_succeeded(&device.end());
     assert!(!state.path().join("firmware.bin").exists());
+}
+
+#[test]
+fn interrupted_download_is_begun_anew_at_the_next_start() {
+    let state = tempfile::tempdir().unwrap();
+    let (simulator, url) = simulator("watson-iot");
+    // Takes connections, and never answers.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("http://{}/image", silent.local_addr().unwrap());
+    let device = Program::start(WATSON_IOT, &arguments(&url, &state, "device-token"));
+    device.line_with("management: managed");
+    simulator
+        .command(&format!("firmware thermometer t-1 {uri} 2.0"))
+        .unwrap();
+    device.line_with("firmware: fetching");
+    while wait_for(&simulator, "iotdevice-1/notify")["d"]["fields"][0]["value"]["state"] != 1 {}
+    device.interrupt();
+    assert_succeeded(&device.end());
+
+    drop(silent);
+    let device = Program::start(WATSON_IOT, &arguments(&url, &state, "device-token"));
+    device.line_with(&format!("firmware: fetching {uri}"));
+    device.line_with("refused");
+    device.interrupt();
+    assert_succeeded(&device.end());
 }
 
 #[test]

@@ -103,6 +103,7 @@ impl<'a> Device<'a> {
 
     /// Waits for the last acknowledgements, as far as the server listens.
     pub(crate) async fn leave(&mut self) -> anyhow::Result<()> {
+        self.firmware.pause()?;
         Ok(self.reporter.leave().await?)
     }
 

@@ -81,6 +81,19 @@ impl<'a> Firmware<'a> {
         Ok(Box::pin(self.updater.receive_from(received)).await)
     }
 
+    /// Says how far it is, at the end of the program.
+    pub(crate) fn pause(&mut self) -> io::Result<()> {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        if self.phase != UpdatePhase::Downloading {
+            return Ok(());
+        }
+        let (received, size) = self.updater.update().progress().unwrap_or_default();
+        let text = format!("update: {received} of {size} bytes are here, the next start goes on");
+        terminal::print_with_time(&text)
+    }
+
     /// Whether it is time to restart with the new firmware.
     pub(crate) fn is_installed(&self) -> bool {
         self.phase == UpdatePhase::Installed

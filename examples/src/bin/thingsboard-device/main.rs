@@ -80,7 +80,7 @@ async fn live(
     ))?;
     let firmware = Firmware::open(state, &installed, arguments.chunk_len).await?;
     let (client, mut inbox, mut link) = tokio::select! {
-        connected = link::connect(options) => connected?,
+        connected = Box::pin(link::connect_as_told(options.clone())) => connected?,
         () = interrupt.wait() => return Ok(End::Stop),
     };
     let reporter = Reporter::in_lines(client, arguments.interval, arguments.count);
@@ -130,7 +130,8 @@ fn options(arguments: &Arguments, url: &str, credentials: &Credentials) -> anyho
         .subscriptions(&subscriptions);
     let options = arguments
         .connect(url, &preset)?
-        .outbox(OutboxPolicy::DropOldest);
+        .outbox(OutboxPolicy::DropOldest)
+        .fail_fast(true);
     Ok(options)
 }
 
@@ -138,9 +139,6 @@ fn options(arguments: &Arguments, url: &str, credentials: &Credentials) -> anyho
 fn simulator(arguments: &Arguments) -> anyhow::Result<PlatformSimulator> {
     let simulator = PlatformSimulator::start("thingsboard")?;
     simulator.command("reply getTime {\"time\":\"now\"}")?;
-    if let Some(version) = &arguments.offer {
-        simulator.command(&offer(version))?;
-    }
     terminal::print(&format!(
         "simulated ThingsBoard on {}, for this machine only; do what an operator does by typing a line, for example\n\
          \n  rpc thermometer identify\
@@ -151,6 +149,9 @@ fn simulator(arguments: &Arguments) -> anyhow::Result<PlatformSimulator> {
         simulator.address(),
         offer("2.0")
     ))?;
+    if let Some(version) = &arguments.offer {
+        simulator.command(&offer(version))?;
+    }
     simulator.obey_standard_input();
     Ok(simulator)
 }

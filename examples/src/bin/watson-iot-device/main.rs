@@ -74,7 +74,7 @@ async fn live(
     let version = state.version()?;
     terminal::print_with_time(&format!("running firmware {version}"))?;
     let (client, mut inbox, mut link) = tokio::select! {
-        connected = link::connect(options) => connected?,
+        connected = Box::pin(link::connect_as_told(options.clone())) => connected?,
         () = interrupt.wait() => return Ok(End::Stop),
     };
     let reporter = Reporter::in_lines(client, arguments.interval, arguments.count);
@@ -113,7 +113,8 @@ fn options(
         .subscriptions(&subscriptions);
     let mut options = Options::from_url(&account.url)?
         .preset(&preset)
-        .outbox(OutboxPolicy::DropOldest);
+        .outbox(OutboxPolicy::DropOldest)
+        .fail_fast(true);
     if let Some(file) = &arguments.ca_file {
         options = options.ca_file(file);
     }

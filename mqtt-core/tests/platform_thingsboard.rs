@@ -760,6 +760,38 @@ fn a_single_key_of_a_gateway_is_asked_for_by_itself() {
 }
 
 #[test]
+fn a_gateway_tells_how_values_came_to_it() {
+    let values = json!({"t":42});
+    let sample = gateway::TracedSample {
+        ts_ms: 1_483_228_800_000,
+        values: &values,
+        metadata: gateway::Metadata {
+            connector: "modbus",
+            received_ts_ms: 1_483_228_800_010,
+            published_ts_ms: 1_483_228_800_250,
+        },
+    };
+    assert_eq!(
+        sent(&gateway::traced_telemetry(&[("A", &[sample, sample])])).payload,
+        br#"{"A":[{"ts":1483228800000,"values":{"t":42},"metadata":{"connector":"modbus","receivedTs":1483228800010,"publishedTs":1483228800250}},{"ts":1483228800000,"values":{"t":42},"metadata":{"connector":"modbus","receivedTs":1483228800010,"publishedTs":1483228800250}}]}"#
+    );
+    let no_object = gateway::TracedSample {
+        ts_ms: sample.ts_ms,
+        values: &json!(42),
+        metadata: sample.metadata,
+    };
+    let invalid = EncodeError::InvalidValue;
+    assert_eq!(
+        refused(&gateway::traced_telemetry(&[("A", &[no_object])])),
+        invalid
+    );
+    assert_eq!(
+        refused(&gateway::traced_telemetry::<Value>(&[("A", &[])])),
+        invalid
+    );
+}
+
+#[test]
 fn notices_about_devices_come_as_calls_to_the_gateway() {
     let notice = |payload: &'static [u8]| {
         let request = DEVICE.rpc_request((topic("v1/devices/me/rpc/request/1"), payload));

@@ -315,6 +315,16 @@ fn a_gateway_speaks_for_the_devices_behind_it() {
     device.delivers(&gateway::connect("pump", None));
     noted(&simulator, "connected pump");
     device.delivers(&gateway::telemetry(&[("pump", &[Sample::at(1, &READING)])]));
+    let traced = gateway::TracedSample {
+        ts_ms: 1,
+        values: &READING,
+        metadata: gateway::Metadata {
+            connector: "modbus",
+            received_ts_ms: 2,
+            published_ts_ms: 3,
+        },
+    };
+    device.delivers(&gateway::traced_telemetry(&[("pump", &[traced])]));
     noted(
         &simulator,
         "telemetry of pump: [{\"ts\":1,\"values\":{\"temperature\":21}}]",

@@ -19,7 +19,7 @@ use super::{
     attributes::update,
     downlink::object,
     rpc::call,
-    telemetry::{write_object, write_samples},
+    telemetry::{write_array, write_object, write_samples},
     topics::subscription,
     uplink::{Body, Uplink},
 };
@@ -64,11 +64,54 @@ pub const fn disconnect(device: &str) -> Uplink<'static, impl Body + use<'_>> {
 /// Telemetry of one or more devices: their names, each with its samples.
 ///
 /// Refused with [`EncodeError::InvalidValue`] when published: no device, a device without samples, and what
-/// [`Device::telemetry`](super::Device::telemetry) refuses.
+/// [`Device::telemetry`](super::Device::telemetry) refuses. A member `metadata` of values without a time is not stored:
+/// the server takes it for [`Metadata`].
 pub const fn telemetry<'a, T: Serialize>(
     devices: &'a [(&'a str, &'a [Sample<'a, T>])],
 ) -> Uplink<'static, impl Body + use<'a, T>> {
     Uplink::new(TELEMETRY, Telemetry(devices))
+}
+
+/// Telemetry of one or more devices: their names, each with its samples and how they came to the gateway.
+///
+/// Refused with [`EncodeError::InvalidValue`] when published: no device, a device without samples, and values that are
+/// not an object.
+pub const fn traced_telemetry<'a, T: Serialize>(
+    devices: &'a [(&'a str, &'a [TracedSample<'a, T>])],
+) -> Uplink<'static, impl Body + use<'a, T>> {
+    Uplink::new(TELEMETRY, TracedTelemetry(devices))
+}
+
+/// Values of one moment, and how they came to the gateway.
+#[derive(Debug)]
+pub struct TracedSample<'a, T: ?Sized> {
+    /// Milliseconds since 1970 in UTC.
+    pub ts_ms: u64,
+    /// What serializes to an object: keys and values.
+    pub values: &'a T,
+    /// How they came.
+    pub metadata: Metadata<'a>,
+}
+
+impl<T: ?Sized> Clone for TracedSample<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ?Sized> Copy for TracedSample<'_, T> {}
+
+/// How values came to the gateway. The server does not store it with them, but keeps statistics of the delays for each
+/// connector. Older servers ignore it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Metadata<'a> {
+    /// The name of what reads the devices: a bus, for example.
+    pub connector: &'a str,
+    /// When the gateway received the values, in milliseconds since 1970 in UTC.
+    pub received_ts_ms: u64,
+    /// When it publishes them, in the same unit.
+    pub published_ts_ms: u64,
 }
 
 /// Attributes of one or more devices: their names, each with what serializes to an object.
@@ -331,6 +374,35 @@ impl<T: Serialize> Body for Telemetry<'_, T> {
             write_samples(payload, samples)
         })
     }
+}
+
+struct TracedTelemetry<'a, T>(&'a [(&'a str, &'a [TracedSample<'a, T>])]);
+
+impl<T: Serialize> Body for TracedTelemetry<'_, T> {
+    fn write(&self, payload: &mut Writer<'_>) -> Result<(), EncodeError> {
+        write_devices(payload, self.0, |payload, samples| {
+            write_array(payload, samples, write_traced)
+        })
+    }
+}
+
+fn write_traced<T: Serialize>(
+    payload: &mut Writer<'_>,
+    sample: &TracedSample<'_, T>,
+) -> Result<(), EncodeError> {
+    let mut object = ObjectWriter::new(payload)?;
+    write_u64(object.name("ts")?, sample.ts_ms)?;
+    write_object(object.name("values")?, sample.values, b"")?;
+    write_metadata(object.name("metadata")?, &sample.metadata)?;
+    object.end()
+}
+
+fn write_metadata(payload: &mut Writer<'_>, metadata: &Metadata<'_>) -> Result<(), EncodeError> {
+    let mut object = ObjectWriter::new(payload)?;
+    object.member("connector", metadata.connector)?;
+    write_u64(object.name("receivedTs")?, metadata.received_ts_ms)?;
+    write_u64(object.name("publishedTs")?, metadata.published_ts_ms)?;
+    object.end()
 }
 
 struct Attributes<'a, T>(&'a [(&'a str, T)]);

@@ -136,16 +136,25 @@ pub(super) fn write_samples<T: Serialize>(
     payload: &mut Writer<'_>,
     samples: &[Sample<'_, T>],
 ) -> Result<(), EncodeError> {
+    write_array(payload, samples, |payload, sample| match sample.ts_ms {
+        Some(ts_ms) => write_values_at(payload, ts_ms, sample.values),
+        None => write_values(payload, sample.values),
+    })
+}
+
+/// Writes an array, which must not be empty.
+pub(super) fn write_array<S>(
+    payload: &mut Writer<'_>,
+    samples: &[S],
+    write: impl Fn(&mut Writer<'_>, &S) -> Result<(), EncodeError>,
+) -> Result<(), EncodeError> {
     if samples.is_empty() {
         return Err(EncodeError::InvalidValue);
     }
     let mut before = b'[';
     for sample in samples {
         payload.u8(before)?;
-        match sample.ts_ms {
-            Some(ts_ms) => write_values_at(payload, ts_ms, sample.values)?,
-            None => write_values(payload, sample.values)?,
-        }
+        write(payload, sample)?;
         before = b',';
     }
     payload.u8(b']')

@@ -28,6 +28,7 @@ impl ThingsBoard {
                 hub.note(format!("disconnected {device}"));
                 Verdict::PubAck
             }
+            ("telemetry", _) if !message.values().all(has_good_metadata) => malformed(),
             ("telemetry", _) => self.take_entries(hub, "telemetry", &message, Value::is_array),
             ("attributes", _) => {
                 let verdict = self.take_entries(hub, "attributes", &message, Value::is_object);
@@ -159,4 +160,17 @@ impl ThingsBoard {
                 ..Device::default()
             })
     }
+}
+
+/// Samples may say how they came to the gateway; then they must say all of it.
+fn has_good_metadata(samples: &Value) -> bool {
+    let mut samples = samples.as_array().into_iter().flatten();
+    samples.all(|sample| match sample.get("metadata") {
+        None => true,
+        Some(metadata) => {
+            metadata["connector"].is_string()
+                && metadata["receivedTs"].is_i64()
+                && metadata["publishedTs"].is_i64()
+        }
+    })
 }

@@ -6,7 +6,7 @@ use mqtt_tests::recorder::Downlink;
 use serde_json::{Value, json};
 
 use super::{DEVICE, TOKEN, answer_limits, ask_limits, burst, options, session_limits, value};
-use crate::compare::{ABSENT, Comparison, Difference};
+use crate::compare::{ABSENT, ANY, Comparison, Difference};
 use crate::ours::{Ours, Received};
 use crate::sdk::Sdk;
 
@@ -51,6 +51,13 @@ const DIFFERENCES: &[Difference] = &[
         sdk: r#""default""#,
         ours: ABSENT,
         reason: "the server takes the default profile by itself, whatever its name is",
+    },
+    Difference {
+        action: "traced telemetry",
+        at: "/publications/0/payload/json/A/0/metadata/publishedTs",
+        sdk: ANY,
+        ours: "1700000000002",
+        reason: "the SDK takes the time of its own clock",
     },
     Difference {
         action: "request of one attribute",
@@ -137,6 +144,7 @@ fn uplinks(comparison: &mut Comparison, sdk: &mut Sdk, ours: &mut Ours) {
         &sdk.sends(action),
         &ours.sends(&[&message]),
     );
+    traced_telemetry(comparison, sdk, ours, &values);
     let samples = [Sample::now(&values)];
     let devices = [("A", &samples[..])];
     let action = json!(["gateway_telemetry", "A", values]);
@@ -168,6 +176,28 @@ fn uplinks(comparison: &mut Comparison, sdk: &mut Sdk, ours: &mut Ours) {
     let message = gateway::disconnect("B");
     comparison.sent(
         "device disconnects",
+        &sdk.sends(action),
+        &ours.sends(&[&message]),
+    );
+}
+
+fn traced_telemetry(comparison: &mut Comparison, sdk: &mut Sdk, ours: &mut Ours, values: &Value) {
+    let samples = [gateway::TracedSample {
+        ts_ms: TIME,
+        values,
+        metadata: gateway::Metadata {
+            connector: "modbus",
+            received_ts_ms: TIME + 1,
+            published_ts_ms: TIME + 2,
+        },
+    }];
+    let devices = [("A", &samples[..])];
+    let metadata = json!({"connector": "modbus", "receivedTs": TIME + 1});
+    let sample = json!({"ts": TIME, "values": values, "metadata": metadata});
+    let action = json!(["gateway_telemetry", "A", sample]);
+    let message = gateway::traced_telemetry(&devices);
+    comparison.sent(
+        "traced telemetry",
         &sdk.sends(action),
         &ours.sends(&[&message]),
     );

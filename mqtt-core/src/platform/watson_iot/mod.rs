@@ -55,7 +55,10 @@
 //! | `iotdevice-1/..`, of gateways `iotdevice-1/D/..` | managed device to platform | [`management`] |
 //! | `iotdm-1/..`, to gateways `iotdm-1/D/..` | platform to managed device | [`MANAGED`], [`management`] |
 //!
-//! What an application subscribes to is made by [`Filter`], with a wildcard for each level that is left open.
+//! What an application subscribes to is made by [`Filter`], with a wildcard for each level that is left open. Left out are
+//! the topics of things, `iot-2/thing/type/<type>/id/<thing>/..`, by which an application is told of the state and the
+//! errors of what the platform composes of several devices: an application that wants them writes the filters itself, and
+//! [`Application::message`] gives them back as unknown.
 //!
 //! # Limits
 //!

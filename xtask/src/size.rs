@@ -16,7 +16,7 @@ const TARGETS: [&str; 3] = [
     "riscv32imc-unknown-none-elf",
 ];
 
-const JOBS: [Job; 6] = [
+const JOBS: [Job; 8] = [
     Job {
         name: "session 3.1.1",
         bin: "session",
@@ -77,6 +77,20 @@ const JOBS: [Job; 6] = [
         bin: "session",
         stubs: "session",
         features: "thingsboard",
+        limits: &[flash(2_500, 900), PANIC_BRANCHES, FORMATTING],
+    },
+    Job {
+        name: "typed event to Watson IoT, on top of session",
+        bin: "session",
+        stubs: "session",
+        features: "watson-iot",
+        limits: &[flash(2_500, 900), PANIC_BRANCHES, FORMATTING],
+    },
+    Job {
+        name: "typed state to PlaceOS, on top of session",
+        bin: "session",
+        stubs: "session",
+        features: "place-os",
         limits: &[flash(2_500, 900), PANIC_BRANCHES, FORMATTING],
     },
 ];

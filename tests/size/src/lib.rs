@@ -9,9 +9,15 @@ pub mod job;
 pub mod kind;
 #[cfg(feature = "losant")]
 pub mod losant;
+#[cfg(feature = "place-os")]
+pub mod place_os;
+#[cfg(feature = "reading")]
+pub mod reading;
 pub mod stubs;
 #[cfg(feature = "thingsboard")]
 pub mod thingsboard;
+#[cfg(feature = "watson-iot")]
+pub mod watson_iot;
 
 use core::panic::PanicInfo;
 

@@ -11,9 +11,15 @@ use mqtt_core::{Instant, ReceiveBuffer};
 use size_job::job::{MESSAGES, OPTIONS};
 #[cfg(feature = "losant")]
 use size_job::losant;
+#[cfg(feature = "place-os")]
+use size_job::place_os;
+#[cfg(feature = "reading")]
+use size_job::reading::Reading;
 use size_job::stubs::{BUFFER_LEN, halt, is_stopped, now_ms, read, write};
 #[cfg(feature = "thingsboard")]
 use size_job::thingsboard;
+#[cfg(feature = "watson-iot")]
+use size_job::watson_iot;
 use size_job::{buffer, fact};
 
 type Device = Session<[u8; BUFFER_LEN], [Slot; SLOTS]>;
@@ -48,16 +54,24 @@ fn run(session: &mut Device) -> Option<()> {
     let mut messages = &MESSAGES[..];
     #[cfg(feature = "losant")]
     session
-        .publish(
-            &losant::report(&losant::Reading::new(now_ms())),
-            false,
-            now(),
-        )
+        .publish(&losant::report(&Reading::new(now_ms())), false, now())
         .ok()?;
     #[cfg(feature = "thingsboard")]
     session
         .publish(
-            &thingsboard::telemetry(&thingsboard::Reading::new(now_ms())),
+            &thingsboard::telemetry(&Reading::new(now_ms())),
+            false,
+            now(),
+        )
+        .ok()?;
+    #[cfg(feature = "watson-iot")]
+    session
+        .publish(&watson_iot::event(&Reading::new(now_ms())), false, now())
+        .ok()?;
+    #[cfg(feature = "place-os")]
+    session
+        .publish(
+            &place_os::state(u64::from(now_ms()), &Reading::new(now_ms())),
             false,
             now(),
         )

@@ -398,7 +398,7 @@ mod v5 {
 
     const METHOD: Property<'static> = Property::AuthenticationMethod("m");
 
-    /// MQTT 5 [MQTT-3.2.2-15] [MQTT-3.15.2-2] [MQTT-3.15.2-3] [MQTT-4.12.1-1]
+    /// MQTT 5 [MQTT-3.2.2-15] [MQTT-3.15.1-1] [MQTT-3.15.2-2] [MQTT-3.15.2-3] [MQTT-4.12.1-1]
     #[test]
     fn an_authentication_larger_than_the_server_accepts_is_not_sent() {
         converse_in(V5, authenticated, |trace| {

@@ -614,7 +614,7 @@ fn answers(trace: &mut Trace, code: ReasonCode, data: &[u8]) -> Result<(), Publi
 
 const METHOD: Property<'static> = Property::AuthenticationMethod("m");
 
-/// MQTT 5 [MQTT-3.1.2-30] [MQTT-3.15.1-1] [MQTT-3.15.2-2] [MQTT-3.15.2-3] [MQTT-4.12.0-3] [MQTT-4.12.0-5]
+/// MQTT 5 [MQTT-3.1.2-30] [MQTT-4.12.0-3] [MQTT-4.12.0-5]
 #[test]
 fn authentication_goes_back_and_forth_before_connack() {
     converse_in(V5, authenticated, |trace| {

@@ -128,6 +128,8 @@ impl Statements {
                 cited.extend(citations);
             } else if line.starts_with("/// [MQTT-") {
                 without_version = true;
+            } else if line.is_empty() {
+                without_version = false;
             } else if line.starts_with("#[") {
                 is_test |= line.contains("test]") || line.contains("::test(");
             } else if let Some(name) = function(line) {

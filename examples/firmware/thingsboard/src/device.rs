@@ -5,10 +5,10 @@ use core::future::pending;
 use embassy_futures::select::{Either, select};
 use mqtt_core::{
     Instant, Publication,
-    client::{Client, Inbox, Kind, Received},
+    client::{Client, Inbox, Kind, LinkState, Received},
     platform::{
         json::RawJson,
-        thingsboard::{AttributeUpdate, BadPayload, RpcRequest},
+        thingsboard::{AttributeKeys, AttributeUpdate, BadPayload, RpcRequest},
         update::UpdateStore,
     },
     session::OutboxPolicy,
@@ -16,6 +16,12 @@ use mqtt_core::{
 use serde::Serialize;
 
 use crate::{DEVICE, Sensor, Settings, update::Firmware};
+
+/// The shared attributes that are obeyed.
+const SETTINGS: AttributeKeys<'static> = AttributeKeys::shared(&["interval"]);
+
+/// The number of the request for them. Those of the update are much larger.
+const SETTINGS_REQUEST: u32 = 1;
 
 /// The state of a running device.
 pub(crate) struct Device<'a, K: Kind, S, U: UpdateStore> {
@@ -25,6 +31,8 @@ pub(crate) struct Device<'a, K: Kind, S, U: UpdateStore> {
     firmware: Firmware<'a, U>,
     interval_s: u32,
     next_reading: Instant,
+    /// The link on which the settings were asked for, by the number of the attempt that made it.
+    link: Option<u32>,
     is_to_restart: bool,
 }
 
@@ -59,6 +67,7 @@ impl<'a, K: Kind, S: Sensor, U: UpdateStore> Device<'a, K, S, U> {
             firmware,
             interval_s: settings.interval_s.clamp(1, Settings::MAX_INTERVAL_S),
             next_reading: K::now(),
+            link: None,
             is_to_restart: false,
         }
     }
@@ -68,6 +77,7 @@ impl<'a, K: Kind, S: Sensor, U: UpdateStore> Device<'a, K, S, U> {
         self.introduce();
         while !self.is_to_restart && !self.firmware.is_installed() {
             let wake = self.firmware.advance(self.client).await;
+            self.ask_on_new_link();
             if K::now().has_reached(self.next_reading) {
                 self.read_sensor().await;
             }
@@ -84,6 +94,16 @@ impl<'a, K: Kind, S: Sensor, U: UpdateStore> Device<'a, K, S, U> {
             firmware: self.version,
             interval: self.interval_s,
         }));
+    }
+
+    /// Changes that were made while there was no link are not told by themselves.
+    fn ask_on_new_link(&mut self) {
+        let is_connected = matches!(self.client.state(), LinkState::Connected { .. });
+        let link = is_connected.then(|| self.client.report().attempts);
+        if link.is_some() && link != self.link {
+            self.link = link;
+            self.publish(&DEVICE.attribute_request(SETTINGS_REQUEST, SETTINGS));
+        }
     }
 
     async fn read_sensor(&mut self) {
@@ -105,10 +125,12 @@ impl<'a, K: Kind, S: Sensor, U: UpdateStore> Device<'a, K, S, U> {
     fn read(&mut self, received: &Received<'_, K>) -> Result<(), BadPayload> {
         if let Some(request) = DEVICE.rpc_request(received)? {
             self.called(&request);
-        } else if let Some(AttributeUpdate::Changed(changed)) = DEVICE.attribute_update(received)?
-            && let Some(interval) = changed.member("interval")
+        } else if let Some(AttributeUpdate::Changed(changed)) = DEVICE.attribute_update(received)? {
+            self.adopt(changed);
+        } else if let Some(response) = DEVICE.attribute_response(received)?
+            && let Some(shared) = response.shared
         {
-            self.set_interval(interval);
+            self.adopt(shared);
         }
         Ok(())
     }
@@ -130,6 +152,15 @@ impl<'a, K: Kind, S: Sensor, U: UpdateStore> Device<'a, K, S, U> {
             Reply::Error("setInterval with seconds, or restart")
         };
         self.publish(&DEVICE.rpc_reply(request.id, &reply));
+    }
+
+    /// Takes over shared attributes.
+    fn adopt(&mut self, attributes: RawJson<'_>) {
+        if let Some(interval) = attributes.member("interval")
+            && !self.set_interval(interval)
+        {
+            defmt::warn!("attribute interval ignored");
+        }
     }
 
     /// Whether that was an interval.

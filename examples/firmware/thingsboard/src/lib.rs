@@ -1,7 +1,7 @@
 //! A device of ThingsBoard, for any board: telemetry, attributes, calls by the server, and firmware updates.
 //!
 //! A board gives it a [`Sensor`], a connector and an [`UpdateStore`]: a `FlashStore` over the partition that the boot loader
-//! takes new firmware from, with a closure or type that tells the boot loader. [`run`] returns when it is time to restart.
+//! takes new firmware from, with a type that tells the boot loader. [`run`] returns when it is time to restart.
 //!
 //! | what | how |
 //! | --- | --- |
@@ -20,7 +20,7 @@
 mod device;
 mod update;
 
-use embassy_futures::select::{Either, select};
+use embassy_futures::select::select;
 use mqtt_core::{
     client::{Client, Connect, Inbox, Kind, LinkEnd, Runner},
     codec::Subscription,
@@ -98,9 +98,7 @@ pub async fn run<K: Kind, C: Connect, S: Sensor, U: UpdateStore>(
         // Sends what is queued: the last report of the update, the answer to the call.
         client.disconnect().await;
     };
-    match select(keep_link(&mut runner, connector, options), live).await {
-        Either::First(()) | Either::Second(()) => {}
-    }
+    select(keep_link(&mut runner, connector, options), live).await;
 }
 
 /// The runner mends what can be mended. What it gives up is tried again all the same, for nobody is there to press a button.

@@ -11,6 +11,7 @@ use crate::numbers::Random;
 use crate::stage::Stage;
 
 const TELEMETRY: &str = "v1/devices/me/telemetry";
+const ATTRIBUTES: &str = "v1/devices/me/attributes";
 
 /// No whole number of words, chunks or blocks.
 const SIZE: usize = 80_001;
@@ -40,6 +41,7 @@ pub(super) fn play(stage: &mut Stage<'_>) {
         "fw thermometer thermostat 2.0 {} SHA256",
         file.display()
     ));
+    order(r#"shared thermometer {"interval":3}"#);
     order(&format!("lose {LOST}"));
     order("duplicate 7");
     order(&format!("close-after-sent {CUT_AFTER}"));
@@ -63,6 +65,7 @@ pub(super) fn play(stage: &mut Stage<'_>) {
 struct Reports {
     states: Vec<String>,
     versions: Vec<String>,
+    attributes: Vec<String>,
     connections: usize,
     lost_chunk_requests: usize,
     has_read: bool,
@@ -78,6 +81,10 @@ impl Reports {
             match event.expect("something of the firmware") {
                 Event::Published { topic, payload, .. } if topic == TELEMETRY => {
                     self.take(&serde_json::from_slice(&payload).expect("JSON"));
+                }
+                Event::Published { topic, payload, .. } if topic == ATTRIBUTES => {
+                    self.attributes
+                        .push(String::from_utf8(payload).expect("text"));
                 }
                 Event::Published { topic, .. } if topic.ends_with(&format!("/chunk/{LOST}")) => {
                     self.lost_chunk_requests += 1;
@@ -101,6 +108,8 @@ impl Reports {
     fn are_of_one_update(&self) {
         assert_eq!(self.states, STATES);
         assert_eq!(self.versions, ["1.0", "2.0"]);
+        let adopted = r#"{"firmware":"1.0","interval":3}"#;
+        assert!(self.attributes.iter().any(|told| told == adopted));
         // At the start, after the cut, after the restart.
         assert_eq!(self.connections, 3);
         assert_eq!(self.lost_chunk_requests, 2);

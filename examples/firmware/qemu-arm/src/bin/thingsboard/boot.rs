@@ -32,7 +32,7 @@ impl BootLoader {
     }
 
     /// Whether an image was activated; one that is not the expected one is not started.
-    pub(crate) fn boot(&mut self, image: &RamFlash, expected: Option<&Expected>) -> bool {
+    pub(crate) fn boot(&self, image: &RamFlash, expected: Option<&Expected>) -> bool {
         let Some(len) = self.activated() else {
             return false;
         };

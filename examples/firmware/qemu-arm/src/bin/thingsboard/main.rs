@@ -64,7 +64,7 @@ async fn start(spawner: Spawner, network: Network) {
         Random::new().next_u64(),
     );
     spawner.spawn(defmt::unwrap!(run_network(runner)));
-    let (image, records, mut boot_loader) = flash::partitions();
+    let (image, records, boot_loader) = flash::partitions();
     let expected = boot::expected();
     if expected.is_some() {
         board::set_time_limit_s(TIME_LIMIT_S);

@@ -7,6 +7,7 @@ mod qemu;
 mod red_lines;
 mod rp2040;
 mod runs;
+mod thingsboard;
 
 use std::process::Command;
 
@@ -21,6 +22,9 @@ use images::{Image, MACHINES, Transport};
 /// The board that is an image of the RP2040 in an emulator of that chip.
 const RP2040: &str = "rp2040js";
 
+/// The device of ThingsBoard, on a board in QEMU.
+const THINGSBOARD: &str = "thingsboard";
+
 /// What to build and run. Without anything: everything that is usual.
 #[derive(Args, Debug, Default, Clone)]
 #[allow(
@@ -28,7 +32,7 @@ const RP2040: &str = "rp2040js";
     reason = "switches of the command line"
 )]
 pub(crate) struct Arguments {
-    /// qemu-arm, qemu-riscv, rp2040js, or a folder of examples/firmware; all of them unless given
+    /// qemu-arm, qemu-riscv, rp2040js, thingsboard, or a folder of examples/firmware; all of them unless given
     #[arg(value_name = "BOARD")]
     boards: Vec<String>,
     /// Images over plain TCP
@@ -70,6 +74,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.wants(RP2040) && whole {
         failures.extend(rp2040::run(&workspace).err());
     }
+    if arguments.wants(THINGSBOARD) && whole {
+        failures.extend(thingsboard::run(&workspace).err());
+    }
     if whole {
         failures.extend(boards::run(&workspace, |folder| arguments.wants(folder)).err());
     }
@@ -93,6 +100,9 @@ pub(crate) fn steps(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
         steps.call(&name, || boot(workspace, &images, &arguments))?;
     }
     steps.call("firmware: RP2040 in rp2040js", || rp2040::run(workspace))?;
+    steps.call("firmware: ThingsBoard in QEMU", || {
+        thingsboard::run(workspace)
+    })?;
     steps.call("firmware: boards", || boards::run(workspace, |_| true))
 }
 
@@ -109,6 +119,7 @@ fn lints(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
     let mut format = images::cargo_in(workspace, images::FOLDER);
     steps.command("format: firmware", format.args(["fmt", "--all", "--check"]))?;
     rp2040::lints(steps, workspace)?;
+    thingsboard::lints(steps, workspace)?;
     boards::lints(steps, workspace)
 }
 
@@ -122,7 +133,7 @@ impl Arguments {
 fn check(arguments: &Arguments) -> Result<()> {
     let mut known: Vec<String> = boards::folders()?;
     known.extend(MACHINES.map(|machine| machine.board.to_owned()));
-    known.push(RP2040.to_owned());
+    known.extend([RP2040, THINGSBOARD].map(str::to_owned));
     for board in &arguments.boards {
         ensure!(
             known.contains(board),

@@ -21,6 +21,16 @@ impl Image {
     pub(crate) fn is_rp2040(&self) -> bool {
         self.target == "rp2040js"
     }
+
+    /// Whether it is the device of ThingsBoard, which speaks to a simulated platform instead of a broker.
+    pub(crate) fn is_thingsboard(&self) -> bool {
+        self.target.ends_with("-thingsboard")
+    }
+
+    /// Whether it reports what it has measured.
+    pub(crate) fn has_report(&self) -> bool {
+        !self.is_rp2040() && !self.is_thingsboard()
+    }
 }
 
 impl FromStr for Image {
@@ -79,6 +89,8 @@ pub(crate) enum Scenario {
     Tasks,
     /// All at once over a UART, on a genuine RP2040 image
     Uart,
+    /// A firmware update from a simulated ThingsBoard, with chunks lost and repeated, and a link that is cut
+    Thingsboard,
     /// Refusal: the broker does not know the password
     WrongPassword,
     /// Refusal: another authority signed the broker's certificate

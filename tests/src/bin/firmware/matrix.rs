@@ -6,8 +6,9 @@ use crate::Arguments;
 use crate::case::{Case, Image, Scenario, Transport};
 
 /// The long ones first, so that the last minute is not one of waiting for a single run.
-const SCENARIOS: [Scenario; 15] = [
+const SCENARIOS: [Scenario; 16] = [
     Scenario::Uart,
+    Scenario::Thingsboard,
     Scenario::Bulk,
     Scenario::Cuts,
     Scenario::Restart,
@@ -49,11 +50,13 @@ pub(crate) fn cases(arguments: &Arguments) -> Vec<Case> {
 /// meets each version. What only TLS can refuse runs over TLS alone.
 fn versions(image: &Image, scenario: Scenario, arguments: &Arguments) -> Vec<Version> {
     let transport = image.transport;
-    if (scenario == Scenario::Uart) != image.is_rp2040() {
+    if (scenario == Scenario::Uart) != image.is_rp2040()
+        || (scenario == Scenario::Thingsboard) != image.is_thingsboard()
+    {
         return Vec::new();
     }
-    if image.is_rp2040() {
-        // It has one job and no arguments.
+    if image.is_rp2040() || image.is_thingsboard() {
+        // They have one job.
         return vec![V3_1_1];
     }
     if arguments.scenario.is_some_and(|only| only != scenario)

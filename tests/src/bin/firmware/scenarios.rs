@@ -7,6 +7,7 @@ mod large;
 mod refused;
 mod restart;
 mod tasks;
+mod thingsboard;
 
 use mqtt_tests::mosquitto::{Mosquitto, Setup};
 
@@ -24,6 +25,7 @@ pub(crate) fn play(mut stage: Stage<'_>) {
         Scenario::Restart => restart::play(stage),
         Scenario::Tasks => tasks::play(stage),
         Scenario::Uart => uart(stage),
+        Scenario::Thingsboard => thingsboard::play(stage),
         refusal => refused::play(stage, refusal),
     }
 }

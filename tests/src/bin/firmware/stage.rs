@@ -1,7 +1,7 @@
 //! Broker, emulator and the client on the other side.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -75,9 +75,14 @@ impl<'a> Stage<'a> {
 
     /// An authority in a file, for the firmware to trust.
     pub(crate) fn authority_file(&self, authority: &Authority) -> PathBuf {
-        let file = self.folder.path().join("authority.der");
+        let file = self.folder().join("authority.der");
         fs::write(&file, authority.certificate_der()).expect("written");
         file
+    }
+
+    /// A folder for files of this run.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Starts the firmware.
@@ -86,22 +91,28 @@ impl<'a> Stage<'a> {
             case, arguments, ..
         } = self;
         let image = &case.image;
-        let command = if image.is_rp2040() {
+        if image.is_rp2040() {
             let bridge = arguments.bridge.as_deref().expect("--bridge");
-            emulator::rp2040(image, bridge, boot.port)
-        } else {
-            let items = [
-                format!("scenario={}", case.scenario.argument()),
-                format!("version={}", case.version_number()),
-                format!("seed={}", arguments.seed),
-                format!("port={}", boot.port),
-                format!("count={}", boot.count),
-                format!("password={}", boot.password),
-                format!("ca={}", boot.authority.display()),
-                format!("name={}", boot.server_name),
-            ];
-            emulator::qemu(image, arguments.qemu.as_deref(), &items)
-        };
+            let command = emulator::rp2040(image, bridge, boot.port);
+            *self.emulator = Some(Emulator::start(command, image));
+            return;
+        }
+        self.boot_with(&[
+            format!("scenario={}", case.scenario.argument()),
+            format!("version={}", case.version_number()),
+            format!("seed={}", arguments.seed),
+            format!("port={}", boot.port),
+            format!("count={}", boot.count),
+            format!("password={}", boot.password),
+            format!("ca={}", boot.authority.display()),
+            format!("name={}", boot.server_name),
+        ]);
+    }
+
+    /// Starts the firmware in QEMU with these arguments.
+    pub(crate) fn boot_with(&mut self, items: &[String]) {
+        let image = &self.case.image;
+        let command = emulator::qemu(image, self.arguments.qemu.as_deref(), items);
         *self.emulator = Some(Emulator::start(command, image));
     }
 

@@ -4,15 +4,19 @@ mod platform_support;
 
 use mqtt_core::{
     Instant,
-    platform::watson_iot::{
-        Application, Device, DeviceId, Gateway, Notification, Status,
-        management::{
-            Action, ActionKind, ClearLog, DownloadFailure, ErrorCode, FirmwareState, ManagedDevice,
-            Profile, Refusal, Response, Target, Unmanage, UpdateFailure, UpdateStatus,
+    platform::{
+        json::RawJson,
+        watson_iot::{
+            Application, Device, DeviceId, Gateway, Notification, Status,
+            management::{
+                Action, ActionKind, ClearLog, DownloadFailure, ErrorCode, FirmwareState,
+                ManagedDevice, Profile, Refusal, Response, Target, Unmanage, UpdateFailure,
+                UpdateStatus,
+            },
         },
     },
 };
-use platform_support::write;
+use platform_support::{Written, write};
 use proptest::prelude::*;
 
 const PROFILE: Profile<'static> = {
@@ -180,9 +184,16 @@ fn step() -> impl Strategy<Value = Step> {
 fn check_response(response: &Response<'_>) {
     let written = write(response).unwrap();
     assert_eq!(written.topic, "iotdevice-1/response");
-    let json = written.json();
-    assert_eq!(json["rc"], response.code().0);
-    assert!(json["reqId"].is_string() || json["reqId"].is_number());
+    let json = parse(&written);
+    let code = json.member("rc").and_then(RawJson::integer::<u16>);
+    assert_eq!(code, Some(response.code().0));
+    let name = json.member("reqId").unwrap();
+    assert!(name.string().is_some() || name.number().is_some());
+}
+
+/// Not by `serde_json`: texts of the platform go back as they came, also with half of a surrogate pair.
+fn parse(written: &Written) -> RawJson<'_> {
+    RawJson::parse(&written.payload).unwrap()
 }
 
 fn receive(device: &mut ManagedDevice<'_>, topic: &str, payload: &[u8], now: Instant) {
@@ -215,7 +226,7 @@ fn receive(device: &mut ManagedDevice<'_>, topic: &str, payload: &[u8], now: Ins
 fn publish_all(device: &mut ManagedDevice<'_>, now: Instant) {
     for _ in 0..2 {
         if let Some(publication) = device.next_publication() {
-            write(&publication).unwrap().json();
+            parse(&write(&publication).unwrap());
             device.published(&publication, now);
         }
     }

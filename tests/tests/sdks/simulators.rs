@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
+use mqtt_tests::hex;
 use mqtt_tests::recorder::PATIENCE;
 use mqtt_tests::simulator::{Event, Simulator};
 use serde_json::{Value, json};
@@ -117,9 +118,10 @@ fn thingsboard_is_called_and_updated() {
     sdk.does(&json!(["rpc_reply", 0, {"ok": true}]));
     sdk.notes("reply of thermometer to 0: {\"ok\":true}");
     sdk.orders("fw thermometer my-fw 2.0 300 SHA256");
-    let image: String = (0..300_u16)
-        .map(|at| format!("{:02x}", at.to_le_bytes()[0] ^ at.to_le_bytes()[1]))
+    let image: Vec<u8> = (0..300_u16)
+        .map(|at| at.to_le_bytes()[0] ^ at.to_le_bytes()[1])
         .collect();
+    let image = hex::encode(&image);
     sdk.hears("firmware", &json!({"version": "2.0", "image": image}));
 }
 

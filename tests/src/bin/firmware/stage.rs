@@ -89,7 +89,7 @@ impl<'a> Stage<'a> {
     pub(crate) fn boot(&mut self, boot: &Boot) {
         let Self {
             case, arguments, ..
-        } = self;
+        } = *self;
         let image = &case.image;
         if image.is_rp2040() {
             let bridge = arguments.bridge.as_deref().expect("--bridge");

@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use mqtt_tests::hex;
 use mqtt_tests::simulator::{Event, Simulator};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -48,7 +49,7 @@ pub(super) fn play(stage: &mut Stage<'_>) {
     stage.boot_with(&[
         format!("port={}", simulator.address().port()),
         format!("size={SIZE}"),
-        format!("sha256={}", hex(&Sha256::digest(&image))),
+        format!("sha256={}", hex::encode(&Sha256::digest(&image))),
     ]);
     let mut reports = Reports::default();
     reports.hear_until(stage, &simulator, "UPDATED");
@@ -115,8 +116,4 @@ impl Reports {
         assert_eq!(self.lost_chunk_requests, 2);
         assert!(self.has_read, "no reading was published");
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

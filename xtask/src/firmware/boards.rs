@@ -128,13 +128,8 @@ pub(super) fn lints(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
         )?;
         format(steps, workspace, folder)?;
     }
+    // Their lints would build all their dependencies a second time.
     for board in &board {
-        // All transports are in the code of the last build.
-        if let Some(build) = board.builds.last() {
-            let mut clippy = board.cargo(workspace, build);
-            clippy.args(["clippy", "--release", "--locked", "--", "-D", "warnings"]);
-            steps.command(&format!("clippy: {}", board.folder), &mut clippy)?;
-        }
         format(steps, workspace, &board.folder)?;
     }
     Ok(())

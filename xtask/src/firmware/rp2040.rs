@@ -41,11 +41,8 @@ pub(super) fn run(workspace: &Workspace) -> Result<()> {
     runs::watch(&mut harness)?.1
 }
 
-/// Format and lints of the image.
+/// Format of the image. Its lints would build all its dependencies a second time.
 pub(super) fn lints(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
-    let mut clippy = cargo_in(workspace, IMAGE);
-    clippy.args(["clippy", "--release", "--locked", "--", "-D", "warnings"]);
-    steps.command("clippy: firmware rp2040-uart", &mut clippy)?;
     let mut format = cargo_in(workspace, IMAGE);
     steps.command(
         "format: firmware rp2040-uart",

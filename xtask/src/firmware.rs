@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         failures.extend(thingsboard::run(&workspace).err());
     }
     if whole {
-        failures.extend(boards::run(&workspace, |folder| arguments.wants(folder)).err());
+        failures.extend(boards::run(&workspace, |folder| arguments.wants(folder), true).err());
     }
     for failure in &failures {
         eprintln!("{failure:#}");
@@ -103,7 +103,9 @@ pub(crate) fn steps(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
     steps.call("firmware: ThingsBoard in QEMU", || {
         thingsboard::run(workspace)
     })?;
-    steps.call("firmware: boards", || boards::run(workspace, |_| true))
+    steps.call("firmware: boards", || {
+        boards::run(workspace, |_| true, false)
+    })
 }
 
 /// Format and lints of the workspaces that the root does not have.

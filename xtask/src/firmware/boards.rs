@@ -52,7 +52,13 @@ pub(super) fn folders() -> Result<Vec<String>> {
 }
 
 /// Builds the boards that are wanted, and prints what they take. More than the chip has is an error.
-pub(super) fn run(workspace: &Workspace, wants: impl Fn(&str) -> bool) -> Result<()> {
+///
+/// Without `every_build` only the last build of each, which has the code of the others in it.
+pub(super) fn run(
+    workspace: &Workspace,
+    wants: impl Fn(&str) -> bool,
+    every_build: bool,
+) -> Result<()> {
     let boards: Vec<_> = list()?
         .board
         .into_iter()
@@ -65,7 +71,12 @@ pub(super) fn run(workspace: &Workspace, wants: impl Fn(&str) -> bool) -> Result
     let mut table = Table::new(["board, bytes", "flash", "of", "static RAM", "of"]);
     let mut problems = Vec::new();
     for board in &boards {
-        for build in &board.builds {
+        let skipped = if every_build {
+            0
+        } else {
+            board.builds.len().saturating_sub(1)
+        };
+        for build in board.builds.iter().skip(skipped) {
             let name = format!("{} {}", board.folder, build.name);
             let mut cargo = board.cargo(workspace, build);
             read(cargo.args(["build", "--quiet", "--release", "--locked"]))

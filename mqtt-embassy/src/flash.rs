@@ -199,6 +199,18 @@ impl<I: NorFlash, R: NorFlash, A: Activate> FlashStore<I, R, A> {
         self.end
             .saturating_sub(u32::try_from(self.part_len).unwrap_or(0))
     }
+
+    /// Adds bytes to the word that is not whole yet; those behind its end are left.
+    fn take_part<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let len = bytes.len().min(I::WRITE_SIZE.saturating_sub(self.part_len));
+        let (head, tail) = bytes.split_at_checked(len).unwrap_or((bytes, &[]));
+        let places = self.part.0.iter_mut().skip(self.part_len);
+        for (place, byte) in places.zip(head) {
+            *place = *byte;
+        }
+        self.part_len += head.len();
+        tail
+    }
 }
 
 impl<I: NorFlash, R: NorFlash, A: Activate> UpdateStore for FlashStore<I, R, A> {
@@ -226,11 +238,8 @@ impl<I: NorFlash, R: NorFlash, A: Activate> UpdateStore for FlashStore<I, R, A> 
         let end = end.ok_or(FlashError::Order)?;
         let mut rest = bytes;
         if self.part_len > 0 {
-            let (head, tail) = rest.split_at(rest.len().min(I::WRITE_SIZE - self.part_len));
-            self.part.0[self.part_len..self.part_len + head.len()].copy_from_slice(head);
             let at = self.part_at();
-            self.part_len += head.len();
-            rest = tail;
+            rest = self.take_part(rest);
             if self.part_len == I::WRITE_SIZE {
                 let part = self.part;
                 self.write_words(at, &part.0[..I::WRITE_SIZE]).await?;
@@ -239,10 +248,7 @@ impl<I: NorFlash, R: NorFlash, A: Activate> UpdateStore for FlashStore<I, R, A> 
         }
         let (words, part) = rest.split_at(rest.len() - rest.len() % I::WRITE_SIZE);
         self.write_words(end - len_of(rest), words).await?;
-        if !part.is_empty() {
-            self.part.0[..part.len()].copy_from_slice(part);
-            self.part_len = part.len();
-        }
+        self.take_part(part);
         self.end = end;
         Ok(())
     }
@@ -250,7 +256,9 @@ impl<I: NorFlash, R: NorFlash, A: Activate> UpdateStore for FlashStore<I, R, A> 
     async fn flush(&mut self) -> Result<(), Self::Error> {
         if self.part_len > 0 {
             let mut part = self.part;
-            part.0[self.part_len..].fill(0xff);
+            for byte in part.0.iter_mut().skip(self.part_len) {
+                *byte = 0xff;
+            }
             self.write_words(self.part_at(), &part.0[..I::WRITE_SIZE])
                 .await?;
             self.part_len = 0;
@@ -269,7 +277,9 @@ impl<I: NorFlash, R: NorFlash, A: Activate> UpdateStore for FlashStore<I, R, A> 
             let at = offset.saturating_add(len_of(words));
             let word = &mut word[..I::READ_SIZE];
             self.image.read(at, word).await.map_err(image_error)?;
-            part.copy_from_slice(&word[..part.len()]);
+            for (place, byte) in part.iter_mut().zip(word) {
+                *place = *byte;
+            }
         }
         Ok(())
     }

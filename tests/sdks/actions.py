@@ -8,8 +8,6 @@ import logging
 import sys
 import threading
 
-BARRIER = "recorder/barrier"
-
 # Seconds to wait for what must come.
 PATIENCE = 20
 
@@ -27,7 +25,11 @@ def delivered(name, value=None):
 
 
 def perform(actions, publish):
-    """Runs actions until standard input ends. `publish` sends to a topic, behind what was sent before."""
+    """Runs actions until standard input ends. `publish` sends to a topic, behind what was sent before.
+
+    A third argument of the program is such a topic, to say that an action has sent all that it sends.
+    """
+    barrier = sys.argv[3:]
     logging.disable(logging.CRITICAL)
     for line in sys.stdin:
         name, *arguments = json.loads(line)
@@ -35,12 +37,11 @@ def perform(actions, publish):
             result = actions[name](*arguments)
         except Exception as error:  # What an SDK raises is part of what it does.
             result = {"raised": type(error).__name__}
-        # A server would close the link for it.
-        if "--no-barrier" not in sys.argv:
-            publish(BARRIER)
+        for topic in barrier:
+            publish(topic)
         tell(done=name, result=result)
 
 
 def address():
-    """The recorder's host and port."""
+    """The server's host and port."""
     return sys.argv[1], int(sys.argv[2])

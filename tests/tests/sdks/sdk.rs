@@ -1,28 +1,20 @@
-//! The other side: an official SDK in an interpreter of its own.
+//! The other side: an official SDK that is connected to a recorder.
 
-use std::collections::VecDeque;
-use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::net::Ipv4Addr;
 
 use mqtt_core::codec::Publish;
 use mqtt_tests::peer::Peer;
-use mqtt_tests::recorder::{Downlink, PATIENCE, Recorder};
+use mqtt_tests::recorder::{BARRIER, Downlink, Recorder};
 use serde_json::{Value, json};
+
+use crate::interpreter::Interpreter;
 
 /// An SDK, and the recorder of its connection.
 #[derive(Debug)]
 pub(crate) struct Sdk {
     peer: Peer,
     recorder: Option<Recorder>,
-    child: Child,
-    input: ChildStdin,
-    lines: Receiver<Value>,
-    delivered: VecDeque<Value>,
-    complaints: Option<JoinHandle<String>>,
+    interpreter: Interpreter,
 }
 
 #[allow(
@@ -33,42 +25,11 @@ impl Sdk {
     /// Starts the interpreter of a platform; it does nothing yet.
     pub(crate) fn start(platform: &str) -> Self {
         let peer = Peer::new();
-        let script = format!("{}.py", platform.replace('-', "_"));
-        let mut child = Command::new(python(platform))
-            .arg(
-                Path::new(env!("CARGO_MANIFEST_DIR"))
-                    .join("sdks")
-                    .join(script),
-            )
-            .args(["127.0.0.1", &peer.port().to_string()])
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("TZ", "UTC")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the interpreter starts");
-        let output = BufReader::new(child.stdout.take().expect("its output"));
-        let mut complaints = child.stderr.take().expect("its complaints");
-        let (sender, lines) = channel();
-        thread::spawn(move || {
-            let values = output.lines().map_while(Result::ok);
-            let values = values.filter_map(|line| serde_json::from_str(&line).ok());
-            // Fails when nobody listens any more.
-            let _ = values.map(|value| sender.send(value)).find(Result::is_err);
-        });
+        let server = (Ipv4Addr::LOCALHOST, peer.port()).into();
         Self {
             peer,
             recorder: None,
-            input: child.stdin.take().expect("its input"),
-            lines,
-            delivered: VecDeque::new(),
-            complaints: Some(thread::spawn(move || {
-                let mut text = String::new();
-                let _ = complaints.read_to_string(&mut text);
-                text
-            })),
-            child,
+            interpreter: Interpreter::start(platform, server, Some(BARRIER)),
         }
     }
 
@@ -106,7 +67,7 @@ impl Sdk {
 
     /// Begins an action.
     pub(crate) fn begins(&mut self, action: Value) {
-        writeln!(self.input, "{action}").expect("the interpreter runs");
+        self.interpreter.begins(action);
     }
 
     /// Takes its next connection.
@@ -131,63 +92,21 @@ impl Sdk {
 
     /// Waits for the end of the action; what it returned.
     pub(crate) fn done(&mut self) -> Value {
-        loop {
-            let line = self.next_line();
-            if line.get("done").is_some() {
-                return line["result"].clone();
-            }
-            self.delivered.push_back(line);
-        }
+        self.interpreter.done()
     }
 
     /// What a callback of the SDK got next: the name of the callback, and the value.
     pub(crate) fn next_delivered(&mut self) -> Value {
-        let line = self.delivered.pop_front();
-        let line = line.unwrap_or_else(|| self.next_line());
-        assert!(line.get("delivered").is_some(), "{line} without a callback");
-        json!([line["delivered"], line["value"]])
+        self.interpreter.next_delivered()
     }
 
     /// Whether it neither sends nor says anything for a while.
     pub(crate) fn is_silent(&mut self) -> bool {
-        self.lines.recv_timeout(Duration::from_millis(300)).is_err()
+        self.interpreter.is_silent()
     }
 
     /// Whether no callback was called.
     pub(crate) fn has_delivered_nothing(&self) -> bool {
-        self.delivered.is_empty()
+        self.interpreter.has_delivered_nothing()
     }
-
-    fn next_line(&self) -> Value {
-        self.lines
-            .recv_timeout(PATIENCE)
-            .expect("the interpreter says something")
-    }
-}
-
-impl Drop for Sdk {
-    fn drop(&mut self) {
-        // Both fail only for a process that has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let complaints = self.complaints.take().map(JoinHandle::join);
-        if thread::panicking()
-            && let Some(Ok(text)) = complaints
-        {
-            eprintln!("what the interpreter complained of:\n{text}");
-        }
-    }
-}
-
-pub(crate) fn python(platform: &str) -> PathBuf {
-    // The folder for temporary files of tests lies in the build output.
-    let build_output = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
-    let folder = build_output.expect("a folder").join("sdks").join(platform);
-    let python = folder.join("bin/python");
-    assert!(
-        folder.join("requirements.txt").is_file(),
-        "no {}: install the SDKs by `cargo xtask sdks`",
-        python.display()
-    );
-    python
 }

@@ -1,0 +1,14 @@
+//! The asynchronous client, in a world with a clock, links and a broker of its own.
+#![cfg(feature = "client")]
+
+mod support;
+
+mod chaos;
+mod drops;
+mod large;
+mod link;
+mod messages;
+mod types;
+mod update;
+#[cfg(feature = "v5")]
+mod v5;

@@ -1,9 +1,6 @@
 //! Every valid packet of `vectors/good-packets.json`: decoded, written again, cut off.
 
-#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
-mod codec_support;
-
-use codec_support as support;
+use crate::support;
 use mqtt_core::codec::{
     DecodeError, FixedHeader, Packet, Properties, Property, PublishHead, Version, Will,
 };

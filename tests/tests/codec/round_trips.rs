@@ -1,11 +1,8 @@
 //! Packets made up by proptest: what is written is read again, and no bytes at all make the decoders panic.
 
-#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
-mod codec_support;
-
 use std::num::{NonZeroU16, NonZeroU32};
 
-use codec_support as support;
+use crate::support;
 use mqtt_core::codec::{
     Ack, Auth, ConnAck, Connect, DecodeError, Disconnect, FixedHeader, Packet, PacketIdentifier,
     Properties, Property, Publish, PublishHead, QoS, Reader, ReasonCode, RetainHandling, SubAck,

@@ -3,24 +3,24 @@
 use mqtt_core::codec::{Packet, PacketIdentifier, Properties, Property, Publish, Version, Will};
 use serde_json::{Map, Value, json};
 
-pub fn good_packets() -> Vec<Value> {
+pub(crate) fn good_packets() -> Vec<Value> {
     serde_json::from_str(include_str!("../../vectors/good-packets.json")).unwrap()
 }
 
-pub fn bad_packets() -> Vec<Value> {
+pub(crate) fn bad_packets() -> Vec<Value> {
     serde_json::from_str(include_str!("../../vectors/bad-packets.json")).unwrap()
 }
 
-pub fn name(entry: &Value) -> &str {
+pub(crate) fn name(entry: &Value) -> &str {
     entry["name"].as_str().unwrap()
 }
 
-pub fn bytes(entry: &Value) -> Vec<u8> {
+pub(crate) fn bytes(entry: &Value) -> Vec<u8> {
     unhex(entry["hex"].as_str().unwrap())
 }
 
 /// One version, or both.
-pub fn versions(entry: &Value) -> &'static [Version] {
+pub(crate) fn versions(entry: &Value) -> &'static [Version] {
     match entry["version"].as_str().unwrap() {
         "3.1.1" => &[Version::V3_1_1],
         "5.0" => &[Version::V5],
@@ -29,7 +29,7 @@ pub fn versions(entry: &Value) -> &'static [Version] {
     }
 }
 
-pub fn unhex(hex: &str) -> Vec<u8> {
+pub(crate) fn unhex(hex: &str) -> Vec<u8> {
     assert!(hex.len().is_multiple_of(2), "{hex}");
     let digits = hex.as_bytes().chunks(2);
     digits
@@ -37,7 +37,7 @@ pub fn unhex(hex: &str) -> Vec<u8> {
         .collect()
 }
 
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |value: u8| char::from_digit(value.into(), 16).unwrap();
     let digits = bytes
         .iter()
@@ -46,7 +46,7 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// The packet as the vectors describe it.
-pub fn describe(packet: &Packet<'_>, version: Version) -> Value {
+pub(crate) fn describe(packet: &Packet<'_>, version: Version) -> Value {
     let mut object = Map::new();
     let mut set = |key: &str, value: Value| object.insert(key.to_owned(), value);
     match packet {
@@ -142,7 +142,7 @@ pub fn describe(packet: &Packet<'_>, version: Version) -> Value {
     Value::Object(object)
 }
 
-pub fn properties_of<'p, 'a>(packet: &'p Packet<'a>) -> Option<&'p Properties<'a>> {
+pub(crate) fn properties_of<'p, 'a>(packet: &'p Packet<'a>) -> Option<&'p Properties<'a>> {
     Some(match packet {
         Packet::Connect(connect) => &connect.properties,
         Packet::ConnAck(connack) => &connack.properties,
@@ -161,7 +161,7 @@ pub fn properties_of<'p, 'a>(packet: &'p Packet<'a>) -> Option<&'p Properties<'a
 }
 
 /// The same packet with other properties.
-pub fn with_properties<'a>(packet: &Packet<'a>, properties: Properties<'a>) -> Packet<'a> {
+pub(crate) fn with_properties<'a>(packet: &Packet<'a>, properties: Properties<'a>) -> Packet<'a> {
     let mut packet = *packet;
     match &mut packet {
         Packet::Connect(connect) => connect.properties = properties,

@@ -1,14 +1,11 @@
 //! Every entry of `vectors/bad-packets.json` that can be judged from its bytes alone.
 
-#[allow(dead_code, unreachable_pub, reason = "shared by several tests")]
-mod codec_support;
-
-use codec_support as support;
+use crate::support;
 use mqtt_core::codec::{DecodeError, Fault, FixedHeader, Packet, Version};
 use serde_json::Value;
 
 /// Entries whose bytes are legal, or only a beginning: what is wrong with them shows in what the
-/// connection is doing. `bad_packets.rs` runs these, and all others, against a whole client.
+/// connection is doing. `tests/bad_packets.rs` runs these, and all others, against a whole client.
 const NEEDS_A_SESSION: [&str; 47] = [
     "remlen-max-publish-header-only",
     "eof-mid-fixed-header",

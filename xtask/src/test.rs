@@ -9,8 +9,8 @@ use crate::{codec, firmware, install, sdks, size};
 /// Feature sets of mqtt-core that firmware is built with.
 const DEVICE_FEATURES: [&str; 5] = ["", "v5", "client", "client,v5", "client,v5,defmt,log"];
 
-/// And those of mqtt-embassy.
-const EMBASSY_FEATURES: [&str; 4] = ["", "defmt,v5", "tls", "defmt,ipv6,tls,v5,websocket"];
+/// And those of mqtt-embassy, which the images of the firmware contain in others.
+const EMBASSY_FEATURES: [&str; 2] = ["", "defmt,ipv6,tls,v5,websocket"];
 
 /// A workspace of its own.
 const SIZE_JOBS: [&str; 2] = ["--manifest-path", "tests/size/Cargo.toml"];

@@ -14,14 +14,20 @@ use static_cell::{ConstStaticCell, StaticCell};
 /// Bytes of the flash on the board.
 pub(crate) const FLASH_SIZE: usize = 2 * 1024 * 1024;
 
+/// Bytes that are erased at once.
+const BLOCK: u32 = 4 * 1024;
+const _: () = assert!(BLOCK as usize == ERASE_SIZE);
+
 /// Bytes of the partition `RECORDS`.
 const RECORDS: u32 = 8 * 1024;
+/// Bytes of the partition `BOARD`.
+const BOARD: u32 = 4 * 1024;
 
 /// The flash, of which the firmware runs too: nothing runs while it is written, so there is nothing to wait for.
 pub(crate) type BoardFlash = Flash<'static, FLASH, Blocking, FLASH_SIZE>;
 
 /// A part of the flash.
-type Region = Partition<'static, NoopRawMutex, BlockingAsync<BoardFlash>>;
+pub(crate) type Region = Partition<'static, NoopRawMutex, BlockingAsync<BoardFlash>>;
 
 /// Where new firmware goes.
 pub(crate) type Store = FlashStore<Region, Region, Swap>;
@@ -38,24 +44,23 @@ pub(crate) struct FirstStart {
     is_on_trial: bool,
 }
 
-/// Cuts up the flash. To be called once.
-///
-/// # Errors
-///
-/// The partitions are not what the store needs.
-pub(crate) async fn partitions(flash: BoardFlash) -> Result<(Store, FirstStart), UnsuitableFlash> {
+/// Cuts up the flash: for updates, for the boot loader, and what belongs to the board. To be called once.
+pub(crate) async fn partitions(
+    flash: BoardFlash,
+) -> Result<(Store, FirstStart, Region), UnsuitableFlash> {
     static SHARED: StaticCell<Mutex<NoopRawMutex, BlockingAsync<BoardFlash>>> = StaticCell::new();
     static FOR_SWAP: ConstStaticCell<[u8; 1]> = ConstStaticCell::new([0]);
     static FOR_START: ConstStaticCell<[u8; 1]> = ConstStaticCell::new([0]);
     let flash = SHARED.init(Mutex::new(BlockingAsync::new(flash)));
     let FirmwareUpdaterConfig { dfu, state } = FirmwareUpdaterConfig::from_linkerfile(flash, flash);
     let records = Region::new(flash, dfu.offset() + dfu.size(), RECORDS);
+    let board = Region::new(flash, records.offset() + records.size(), BOARD);
     // The swap needs one block of `DFU` for itself.
-    let largest = dfu.size() - ERASE_SIZE as u32;
+    let largest = dfu.size() - BLOCK;
     let swap = Swap(FirmwareState::new(state.clone(), FOR_SWAP.take()));
     let store = FlashStore::new(dfu, records, swap)?.limit(largest);
     let start = FirstStart::new(FirmwareState::new(state, FOR_START.take())).await;
-    Ok((store, start))
+    Ok((store, start, board))
 }
 
 impl Activate for Swap {

@@ -10,6 +10,7 @@ mod config {
     //! Written by the build script from `config.toml`.
     include!(concat!(env!("OUT_DIR"), "/config.rs"));
 }
+mod token;
 
 use defmt_rtt as _;
 use embassy_executor::Spawner;
@@ -96,7 +97,7 @@ async fn main(spawner: Spawner) {
     spawner.spawn(defmt::unwrap!(run_network(network)));
 
     defmt::info!("running {=str} {=str}", TITLE, VERSION);
-    let Ok((store, trial)) = boot::partitions(flash).await else {
+    let Ok((store, trial, own)) = boot::partitions(flash).await else {
         defmt::panic!("partitions.x: not suitable");
     };
     let board = Board {
@@ -110,7 +111,8 @@ async fn main(spawner: Spawner) {
         update: UpdateOptions::new(Package::Firmware, TITLE, VERSION),
         interval_s: config::INTERVAL_S,
     };
-    if let Err(error) = config::run(board, &config::BROKER, config::TOKEN, &settings).await {
+    let token = token::of_board(own, config::TOKEN).await;
+    if let Err(error) = config::run(board, &config::BROKER, token, &settings).await {
         defmt::panic!("config.toml: {}", error);
     }
     defmt::info!("restarting");

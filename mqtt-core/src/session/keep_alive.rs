@@ -97,7 +97,9 @@ impl Timers {
     /// Since when we, or the peer, have been silent, if that is of interest. The peer's counts too: a device that publishes
     /// at QoS 0 only would otherwise not notice a dead link.
     fn quiet_since(&self) -> Option<Instant> {
-        if self.ping != Ping::No || self.keep_alive_ms == 0 || self.writing {
+        // What the application does not take may hide the answer; the peer must hear from us all the same.
+        let awaits_pong = self.ping == Ping::Sent && !self.blocked;
+        if self.ping == Ping::Due || awaits_pong || self.keep_alive_ms == 0 || self.writing {
             return None;
         }
         Some(if self.blocked {

@@ -136,7 +136,7 @@ fn an_application_that_takes_nothing_in_kills_no_link() {
         trace.at(1_000).blocks(true);
         // The answers lie behind what the application does not take.
         trace.at(59_999).is_silent();
-        trace.at(60_000).sends(PINGREQ);
+        keeps_the_promise(trace);
         trace.at(200_000).is_silent();
         assert!(trace.session.is_connected());
         trace.blocks(false);
@@ -169,12 +169,38 @@ fn an_application_that_takes_in_again_finds_the_answers() {
         |trace| {
             trace.is_connected();
             trace.at(1_000).blocks(true);
-            trace.at(60_000).sends(PINGREQ);
+            keeps_the_promise(trace);
             trace.at(200_000).blocks(false);
-            trace.peer_sends(PINGRESP);
-            trace.at(260_000).sends(PINGREQ);
+            for _ in 0..3 {
+                trace.peer_sends(PINGRESP);
+            }
+            trace.at(240_000).sends(PINGREQ);
         },
     );
+}
+
+/// MQTT 3.1.1 [MQTT-3.1.2-23]
+/// MQTT 5 [MQTT-3.1.2-20]
+///
+/// The server would close the link after one and a half times the keep-alive.
+#[test]
+fn a_message_that_is_held_for_long_does_not_make_the_server_close_the_link() {
+    converse(
+        |_| {},
+        |trace| {
+            trace.is_connected();
+            trace.blocks(true);
+            keeps_the_promise(trace);
+        },
+    );
+}
+
+/// A ping at each keep-alive, although no answer is heard.
+fn keeps_the_promise(trace: &mut Trace) {
+    for ping in 1..=3 {
+        trace.at(ping * 60_000 - 1).is_silent();
+        trace.at(ping * 60_000).sends(PINGREQ);
+    }
 }
 
 #[test]

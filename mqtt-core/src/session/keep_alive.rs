@@ -18,7 +18,7 @@ pub(super) struct Timers {
     /// When PINGREQ was given to the transport.
     pinged: Instant,
     ping: Ping,
-    /// Bytes were given out, and nothing says yet that the transport has them.
+    /// Bytes were given out, or a ping is due, and nothing says yet that the transport has them.
     writing: bool,
     /// The application does not take what was received.
     blocked: bool,
@@ -99,7 +99,7 @@ impl Timers {
     fn quiet_since(&self) -> Option<Instant> {
         // What the application does not take may hide the answer; the peer must hear from us all the same.
         let awaits_pong = self.ping == Ping::Sent && !self.blocked;
-        if self.ping == Ping::Due || awaits_pong || self.keep_alive_ms == 0 || self.writing {
+        if awaits_pong || self.keep_alive_ms == 0 || self.writing {
             return None;
         }
         Some(if self.blocked {
@@ -126,6 +126,8 @@ impl Core {
         match self.deadline() {
             Some((at, due)) if now.has_reached(at) => match due {
                 Due::PingReq => {
+                    // Begun: a transport that is busy with something else must not take for ever.
+                    self.timers.begin_write(now);
                     self.timers.ping = Ping::Due;
                     self.output = true;
                     Ok(())

@@ -293,6 +293,22 @@ fn a_ping_waits_for_the_write_under_way() {
 }
 
 #[test]
+fn a_ping_that_the_transport_never_fetches_ends_the_link() {
+    // It is busy with an answer of its own, that of a WebSocket to a ping, which the peer does not take.
+    let set = |setup: &mut Setup| setup.options.ack_timeout_ms = 20_000;
+    converse(set, |trace| {
+        trace.is_connected();
+        let at = |millis| Instant::from_millis(trace.way.start_ms).plus(millis);
+        assert_eq!(trace.session.tick(at(60_000)), Ok(()));
+        assert_eq!(trace.session.tick(at(79_999)), Ok(()));
+        assert_eq!(trace.session.next_deadline(), Some(at(80_000)));
+        let late = trace.session.tick(at(80_000));
+        assert_eq!(late, Err(SessionError::WriteTimeout));
+        trace.session.link_lost(false);
+    });
+}
+
+#[test]
 fn an_idle_session_needs_no_clock() {
     converse(
         |_| {},

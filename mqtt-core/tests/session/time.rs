@@ -179,9 +179,6 @@ fn an_application_that_takes_in_again_finds_the_answers() {
     );
 }
 
-/// MQTT 3.1.1 [MQTT-3.1.2-23]
-/// MQTT 5 [MQTT-3.1.2-20]
-///
 /// The server would close the link after one and a half times the keep-alive.
 #[test]
 fn a_message_that_is_held_for_long_does_not_make_the_server_close_the_link() {

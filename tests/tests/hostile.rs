@@ -3,26 +3,23 @@
 //! with a clock that the test moves.
 
 use std::alloc::System;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::io::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use cap::Cap;
 use mqtt_core::codec::PacketType;
-use mqtt_std::{ConnectFailure, Error, LinkEnd, Options, Reconnect, SessionError, Stage};
+use mqtt_std::{ConnectFailure, Error, LinkEnd, Options, SessionError, Stage};
 use mqtt_tests::device::{Device, soon};
-use mqtt_tests::peer::{LIMIT, Peer};
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use mqtt_tests::peer::Peer;
+use mqtt_tests::raw::{CONNACK, Raw, frame, listener};
 
 #[global_allocator]
 static MEMORY: Cap<System> = Cap::new(System, usize::MAX);
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
-
-const CONNACK: [u8; 4] = [0x20, 2, 0, 0];
 
 /// One test at a time: they share the counter.
 fn alone() -> MutexGuard<'static, ()> {
@@ -50,92 +47,6 @@ impl Growth {
     }
 }
 
-/// A connection on which any bytes can be sent.
-struct Raw(TcpStream);
-
-impl Raw {
-    fn accept(listener: &TcpListener) -> Self {
-        let (stream, _) = listener.accept().expect("a connection");
-        stream.set_nodelay(true).expect("an option");
-        stream.set_read_timeout(Some(LIMIT)).expect("an option");
-        Self(stream)
-    }
-
-    /// Sends `bytes` again and again, until so many have gone, the client has closed, or has taken nothing for a while.
-    /// Returns how many went.
-    fn floods(&mut self, bytes: &[u8], total: usize, growth: &mut Growth) -> usize {
-        let patience = Duration::from_millis(500);
-        self.0.set_write_timeout(Some(patience)).expect("an option");
-        let mut sent = 0;
-        while sent < total {
-            let at = sent % bytes.len();
-            match self.0.write(&bytes[at..]) {
-                Ok(len) => sent += len,
-                Err(_) => break,
-            }
-            growth.look();
-        }
-        sent
-    }
-
-    /// Sends one byte every 20 ms until the client has closed, and says how long it took.
-    fn drips(&mut self, bytes: impl Iterator<Item = u8>) -> Duration {
-        let start = Instant::now();
-        let pause = Duration::from_millis(20);
-        self.0.set_read_timeout(Some(pause)).expect("an option");
-        for byte in bytes {
-            if self.0.write_all(&[byte]).is_err() || self.is_closed() {
-                return start.elapsed();
-            }
-            assert!(start.elapsed() < LIMIT, "the client waits for ever");
-        }
-        panic!("more bytes are needed");
-    }
-
-    /// Reads for a moment.
-    fn is_closed(&mut self) -> bool {
-        match self.0.read(&mut [0; 4 * KIB]) {
-            Ok(len) => len == 0,
-            Err(error) => !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
-        }
-    }
-
-    /// Reads the request that opens a WebSocket, and grants it.
-    fn upgrades(&mut self) {
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            self.0.read_exact(&mut byte).expect("a request");
-            request.push(byte[0]);
-        }
-        let request = String::from_utf8(request).expect("text");
-        let (_, rest) = request.split_once("Sec-WebSocket-Key: ").expect("a key");
-        let (key, _) = rest.split_once("\r\n").expect("a line");
-        let accept = derive_accept_key(key.as_bytes());
-        let answer = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"
-        );
-        self.0.write_all(answer.as_bytes()).expect("sent");
-    }
-
-    /// Accepts the client, in a frame.
-    fn accepts_in_frame(&mut self) {
-        let frame = [&[0x82, 4][..], &CONNACK].concat();
-        self.0.write_all(&frame).expect("sent");
-    }
-}
-
-fn listener() -> (TcpListener, Options) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let port = listener.local_addr().expect("an address").port();
-    let options = Options::new("127.0.0.1")
-        .port(port)
-        .client_id("device")
-        .reconnect(Reconnect::never());
-    (listener, options)
-}
-
 /// A client that has a WebSocket, and its peer.
 fn web_socket(set: impl FnOnce(Options) -> Options) -> (Device, Raw) {
     let (listener, options) = listener();
@@ -145,25 +56,6 @@ fn web_socket(set: impl FnOnce(Options) -> Options) -> (Device, Raw) {
     raw.accepts_in_frame();
     device.connected();
     (device, raw)
-}
-
-/// A frame of a server with that first byte.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let len = payload.len();
-    let mut frame = vec![first];
-    match (u8::try_from(len), u16::try_from(len)) {
-        (Ok(len), _) if len < 126 => frame.push(len),
-        (_, Ok(len)) => {
-            frame.push(126);
-            frame.extend(len.to_be_bytes());
-        }
-        _ => {
-            frame.push(127);
-            frame.extend((len as u64).to_be_bytes());
-        }
-    }
-    frame.extend(payload);
-    frame
 }
 
 const BINARY: u8 = 0x02;
@@ -176,21 +68,19 @@ fn the_longest_message_there_is_passes_by_in_fixed_memory() {
     let (listener, options) = listener();
     let mut device = Device::start(options);
     let mut raw = Raw::accept(&listener);
-    raw.0.write_all(&CONNACK).expect("sent");
+    raw.sends(&CONNACK);
     device.connected();
     let mut growth = Growth::new();
     let head = [0x30, 0xff, 0xff, 0xff, 0x7f, 0, 3, b'b', b'i', b'g'];
-    raw.0.write_all(&head).expect("sent");
+    raw.sends(&head);
     {
         let message = device.message();
         assert_eq!(message.topic().as_str(), "big");
         assert_eq!(message.total_len(), 268_435_450);
     }
-    let sent = raw.floods(&[b'x'; 64 * KIB], 268_435_450 & !0xffff, &mut growth);
-    raw.0
-        .write_all(&vec![b'x'; 268_435_450 - sent])
-        .expect("sent");
-    raw.0.write_all(b"\x30\x04\x00\x01tx").expect("sent");
+    let sent = raw.floods(&[b'x'; 64 * KIB], 268_435_450 & !0xffff, || growth.look());
+    raw.sends(&vec![b'x'; 268_435_450 - sent]);
+    raw.sends(b"\x30\x04\x00\x01tx");
     assert_eq!(device.message().payload(), b"x");
     assert!(growth.most < 64 * KIB, "{} bytes more", growth.most);
 }
@@ -237,7 +127,7 @@ fn a_broker_that_pings_a_web_socket_and_never_reads_fills_no_memory() {
     let (_device, mut raw) = web_socket(|options| options);
     let mut growth = Growth::new();
     let pings = frame(PING, &[0; 125]).repeat(500);
-    raw.floods(&pings, 32 * MIB, &mut growth);
+    raw.floods(&pings, 32 * MIB, || growth.look());
     assert!(growth.most < MIB, "{} bytes more", growth.most);
 }
 
@@ -246,9 +136,9 @@ fn a_web_socket_message_without_an_end_ends_the_link() {
     let _alone = alone();
     let (mut device, mut raw) = web_socket(|options| options);
     let mut growth = Growth::new();
-    raw.0.write_all(&frame(BINARY, &[0x30])).expect("sent");
+    raw.sends(&frame(BINARY, &[0x30]));
     let endless = frame(CONTINUATION, &[0; 60_000]);
-    let sent = raw.floods(&endless, 100 * MIB, &mut growth);
+    let sent = raw.floods(&endless, 100 * MIB, || growth.look());
     assert!(sent < 40 * MIB, "{sent} bytes were taken");
     assert!(growth.most < 48 * MIB, "{} bytes more", growth.most);
     let error = device.ends().expect_err("an error");
@@ -273,7 +163,7 @@ fn a_web_socket_frame_of_any_length_ends_the_link_before_it_is_stored() {
         let (mut device, mut raw) = web_socket(|options| options);
         let mut growth = Growth::new();
         let header = [&[0x82, 127][..], &len.to_be_bytes()].concat();
-        raw.0.write_all(&header).expect("sent");
+        raw.sends(&header);
         let error = device.ends().expect_err("an error");
         growth.look();
         assert!(
@@ -300,9 +190,9 @@ fn frames_without_content_do_not_hide_that_no_ping_is_answered() {
     });
     let mut growth = Growth::new();
     let start = Instant::now();
-    raw.0.write_all(&frame(BINARY, &[])).expect("sent");
+    raw.sends(&frame(BINARY, &[]));
     let empty = frame(CONTINUATION, &[]).repeat(500);
-    raw.floods(&empty, usize::MAX, &mut growth);
+    raw.floods(&empty, usize::MAX, || growth.look());
     let error = device.ends().expect_err("an error");
     let silent = LinkEnd::Session(SessionError::PingTimeout);
     assert!(
@@ -324,10 +214,8 @@ fn an_answer_to_the_upgrade_without_an_end_is_given_up() {
     let mut growth = Growth::new();
     let mut device = Device::start(options.websocket());
     let mut raw = Raw::accept(&listener);
-    raw.0
-        .write_all(b"HTTP/1.1 101 Switching\r\nX: ")
-        .expect("sent");
-    raw.floods(&[b'x'; KIB], 100 * MIB, &mut growth);
+    raw.sends(b"HTTP/1.1 101 Switching\r\nX: ");
+    raw.floods(&[b'x'; KIB], 100 * MIB, || growth.look());
     let error = device.ends().expect_err("an error");
     assert!(matches!(error, Error::Connect { .. }), "{error:?}");
     assert!(growth.most < MIB, "{} bytes more", growth.most);
@@ -348,7 +236,7 @@ fn a_tls_handshake_without_an_end_is_given_up() {
         let mut device = Device::start(options.tls().ca_pem(authority()));
         let mut growth = Growth::new();
         let mut raw = Raw::accept(&listener);
-        raw.floods(&endless, 100 * MIB, &mut growth);
+        raw.floods(&endless, 100 * MIB, || growth.look());
         let error = device.ends().expect_err("an error");
         assert!(matches!(error, Error::Connect { .. }), "{error:?}");
         assert!(growth.most < MIB, "{} bytes more", growth.most);

@@ -18,7 +18,7 @@ pub(super) struct Timers {
     /// When PINGREQ was given to the transport.
     pinged: Instant,
     ping: Ping,
-    /// Bytes were given out, and nothing says yet that the transport has them.
+    /// Bytes were given out, or a ping is due, and nothing says yet that the transport has them.
     writing: bool,
     /// The application does not take what was received.
     blocked: bool,
@@ -97,7 +97,9 @@ impl Timers {
     /// Since when we, or the peer, have been silent, if that is of interest. The peer's counts too: a device that publishes
     /// at QoS 0 only would otherwise not notice a dead link.
     fn quiet_since(&self) -> Option<Instant> {
-        if self.ping != Ping::No || self.keep_alive_ms == 0 || self.writing {
+        // What the application does not take may hide the answer; the peer must hear from us all the same.
+        let awaits_pong = self.ping == Ping::Sent && !self.blocked;
+        if awaits_pong || self.keep_alive_ms == 0 || self.writing {
             return None;
         }
         Some(if self.blocked {
@@ -124,6 +126,8 @@ impl Core {
         match self.deadline() {
             Some((at, due)) if now.has_reached(at) => match due {
                 Due::PingReq => {
+                    // Begun: a transport that is busy with something else must not take for ever.
+                    self.timers.begin_write(now);
                     self.timers.ping = Ping::Due;
                     self.output = true;
                     Ok(())

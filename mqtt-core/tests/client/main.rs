@@ -5,6 +5,7 @@ mod support;
 
 mod chaos;
 mod drops;
+mod hostile;
 mod large;
 mod link;
 mod messages;

@@ -169,7 +169,7 @@ pub(crate) struct Trace {
     pub(crate) options: Options<'static>,
     pub(crate) session: TestSession,
     rx: ReceiveBuffer<Vec<u8>>,
-    way: Way,
+    pub(crate) way: Way,
     now: Instant,
     /// Bytes that the session gave out and the script has not looked at.
     sent: Vec<u8>,

@@ -136,7 +136,7 @@ fn an_application_that_takes_nothing_in_kills_no_link() {
         trace.at(1_000).blocks(true);
         // The answers lie behind what the application does not take.
         trace.at(59_999).is_silent();
-        trace.at(60_000).sends(PINGREQ);
+        keeps_the_promise(trace);
         trace.at(200_000).is_silent();
         assert!(trace.session.is_connected());
         trace.blocks(false);
@@ -169,12 +169,35 @@ fn an_application_that_takes_in_again_finds_the_answers() {
         |trace| {
             trace.is_connected();
             trace.at(1_000).blocks(true);
-            trace.at(60_000).sends(PINGREQ);
+            keeps_the_promise(trace);
             trace.at(200_000).blocks(false);
-            trace.peer_sends(PINGRESP);
-            trace.at(260_000).sends(PINGREQ);
+            for _ in 0..3 {
+                trace.peer_sends(PINGRESP);
+            }
+            trace.at(240_000).sends(PINGREQ);
         },
     );
+}
+
+/// The server would close the link after one and a half times the keep-alive.
+#[test]
+fn a_message_that_is_held_for_long_does_not_make_the_server_close_the_link() {
+    converse(
+        |_| {},
+        |trace| {
+            trace.is_connected();
+            trace.blocks(true);
+            keeps_the_promise(trace);
+        },
+    );
+}
+
+/// A ping at each keep-alive, although no answer is heard.
+fn keeps_the_promise(trace: &mut Trace) {
+    for ping in 1..=3 {
+        trace.at(ping * 60_000 - 1).is_silent();
+        trace.at(ping * 60_000).sends(PINGREQ);
+    }
 }
 
 #[test]
@@ -264,6 +287,22 @@ fn a_ping_waits_for_the_write_under_way() {
     assert_eq!(trace.session.tick(at(80_000)), Ok(()));
     assert_eq!(trace.session.transmit(&mut out, at(80_000)), 2);
     assert_eq!(&out[..2], PINGREQ);
+}
+
+#[test]
+fn a_ping_that_the_transport_never_fetches_ends_the_link() {
+    // It is busy with an answer of its own, that of a WebSocket to a ping, which the peer does not take.
+    let set = |setup: &mut Setup| setup.options.ack_timeout_ms = 20_000;
+    converse(set, |trace| {
+        trace.is_connected();
+        let at = |millis| Instant::from_millis(trace.way.start_ms).plus(millis);
+        assert_eq!(trace.session.tick(at(60_000)), Ok(()));
+        assert_eq!(trace.session.tick(at(79_999)), Ok(()));
+        assert_eq!(trace.session.next_deadline(), Some(at(80_000)));
+        let late = trace.session.tick(at(80_000));
+        assert_eq!(late, Err(SessionError::WriteTimeout));
+        trace.session.link_lost(false);
+    });
 }
 
 #[test]

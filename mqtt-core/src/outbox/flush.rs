@@ -240,7 +240,8 @@ where
             }
             loan.remove(number).await?;
             let was_told = self.state.with(|state| state.clear(index));
-            self.removed(|counters| {
+            self.freed();
+            self.count(|counters| {
                 if was_told {
                     &mut counters.lost
                 } else {

@@ -119,6 +119,8 @@ struct Desk<S, B> {
 }
 
 /// What became of the messages since the outbox was made. Counts wrap.
+///
+/// A message that was given up while the store failed, or the future was dropped, may be counted and yet be there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -277,9 +279,7 @@ where
                 return Err(AcceptError::Full);
             }
         };
-        self.state.with(|state| {
-            state.counters.accepted = state.counters.accepted.wrapping_add(1);
-        });
+        self.count(|counters| &mut counters.accepted);
         if policy == OutboxPolicy::KeepLatest {
             // It is accepted, whatever happens to the older ones: they are sent before it, if they stay.
             let _ = self.replace_older(&mut loan, number, lengths.topic).await;
@@ -294,11 +294,13 @@ where
     ) -> Result<RecordNumber, AcceptError<S::Error>> {
         let number = match self.state.with(|state| state.next) {
             Some(number) => number,
-            None => loan
-                .newest()
-                .await
-                .map_err(AcceptError::Store)?
-                .map_or(RecordNumber::FIRST, RecordNumber::next),
+            None => {
+                let newest = loan.newest().await.map_err(AcceptError::Store)?;
+                // Of what was sent nothing may be left in the store; the next must be newer all the same.
+                let newest_sent = self.state.with(|state| state.newest_sent);
+                let newest = newest_of(newest, newest_sent);
+                newest.map_or(RecordNumber::FIRST, RecordNumber::next)
+            }
         };
         self.state.with(|state| state.next = Some(number.next()));
         Ok(number)
@@ -317,8 +319,10 @@ where
         let Some(oldest) = oldest else {
             return Ok(false);
         };
+        // Counted before: dropped in the middle, this future may have removed it.
+        self.count(|counters| &mut counters.dropped);
         loan.remove(oldest).await.map_err(AcceptError::Store)?;
-        self.removed(|counters| &mut counters.dropped);
+        self.freed();
         Ok(true)
     }
 
@@ -338,8 +342,9 @@ where
             })
             .await?
         {
+            self.count(|counters| &mut counters.replaced);
             loan.remove_beside(older, topic_len).await?;
-            self.removed(|counters| &mut counters.replaced);
+            self.freed();
         }
         Ok(())
     }
@@ -355,13 +360,17 @@ where
         })
     }
 
-    /// A record is gone for this reason.
-    fn removed(&self, reason: impl FnOnce(&mut Counters) -> &mut u32) {
+    fn count(&self, counter: impl FnOnce(&mut Counters) -> &mut u32) {
         self.state.with(|state| {
-            let counter = reason(&mut state.counters);
+            let counter = counter(&mut state.counters);
             *counter = counter.wrapping_add(1);
-            state.freed = state.freed.wrapping_add(1);
         });
+    }
+
+    /// A record is gone. Those who wait for room are woken when the store is at hand again.
+    fn freed(&self) {
+        self.state
+            .with(|state| state.freed = state.freed.wrapping_add(1));
     }
 
     /// Waits for store and buffer, which go back when the loan is dropped.
@@ -396,6 +405,13 @@ impl<K: Kind, S, B, const WINDOW: usize> fmt::Debug for Outbox<K, S, B, WINDOW> 
 impl<E> From<PublishError> for AcceptError<E> {
     fn from(error: PublishError) -> Self {
         Self::Publish(error)
+    }
+}
+
+fn newest_of(one: Option<RecordNumber>, other: Option<RecordNumber>) -> Option<RecordNumber> {
+    match (one, other) {
+        (Some(one), Some(other)) if other.is_after(one) => Some(other),
+        (one, other) => one.or(other),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{error::Error, io::Write as _};
 
-use mqtt_std::{Message, Options, OutboxFile, QoS, Reconnect};
+use mqtt_std::{Message, Options, OutboxFile, QoS, Reconnect, Version};
 
 /// Small enough to be full at times.
 const CAPACITY: u64 = 4_000;
@@ -20,7 +20,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         max_ms: 20,
         ..Reconnect::new()
     };
-    let options = Options::new("127.0.0.1").port(port).reconnect(hasty);
+    let options = Options::new("127.0.0.1")
+        .port(port)
+        .version(Version::V5)
+        .reconnect(hasty);
     let (client, _inbox, mut runner) = mqtt_std::new(options)?;
     let running = tokio::spawn(async move { runner.run().await });
     let outbox = mqtt_std::outbox(&client, store, 200);

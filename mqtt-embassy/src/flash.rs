@@ -339,11 +339,17 @@ fn len_of(bytes: &[u8]) -> u32 {
 
 #[allow(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
 fn image_error<E>(error: impl NorFlashError) -> FlashError<E> {
-    FlashError::Image(match error.kind() {
-        NorFlashErrorKind::NotAligned => FlashFault::NotAligned,
-        NorFlashErrorKind::OutOfBounds => FlashFault::OutOfBounds,
-        _ => FlashFault::Other,
-    })
+    FlashError::Image(FlashFault::of(&error))
+}
+
+impl FlashFault {
+    pub(crate) fn of(error: &impl NorFlashError) -> Self {
+        match error.kind() {
+            NorFlashErrorKind::NotAligned => Self::NotAligned,
+            NorFlashErrorKind::OutOfBounds => Self::OutOfBounds,
+            _ => Self::Other,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -257,13 +257,9 @@ where
         loan.brings_news = true;
         let number = self.take_number(&mut loan).await?;
         let lengths = loop {
-            let buffer = loan.buffer();
-            let end = buffer.len();
-            let lengths = record::encode(publication, number, buffer)?;
+            let lengths = record::encode(publication, number, loan.buffer())?;
             self.client.check_publish(publication, &lengths)?;
-            if policy == OutboxPolicy::KeepLatest
-                && end.saturating_sub(lengths.record) < lengths.topic
-            {
+            if policy == OutboxPolicy::KeepLatest && !loan.has_room_beside(&lengths) {
                 return Err(AcceptError::Publish(PublishError::TooLarge));
             }
             match loan.append(lengths.record).await {
@@ -429,11 +425,21 @@ struct Loan<'o, K: Kind, S, B, const WINDOW: usize> {
 }
 
 impl<K: Kind, S: Store, B: AsMut<[u8]>, const WINDOW: usize> Loan<'_, K, S, B, WINDOW> {
+    /// The part of the buffer that a record can be read back into.
     fn buffer(&mut self) -> &mut [u8] {
-        self.desk
-            .as_mut()
-            .map(|desk| desk.buffer.as_mut())
-            .unwrap_or_default()
+        match &mut self.desk {
+            Some(desk) => split_end(desk.buffer.as_mut(), 0, desk.store.word_len()).0,
+            None => &mut [],
+        }
+    }
+
+    /// Whether the topic can be kept while records as long as this one are read.
+    fn has_room_beside(&mut self, lengths: &record::Lengths) -> bool {
+        self.desk.as_mut().is_some_and(|desk| {
+            let word_len = desk.store.word_len();
+            let (scratch, _) = split_end(desk.buffer.as_mut(), lengths.topic, word_len);
+            scratch.len() >= lengths.record
+        })
     }
 
     /// Appends the first `len` bytes of the buffer.
@@ -475,7 +481,7 @@ impl<K: Kind, S: Store, B: AsMut<[u8]>, const WINDOW: usize> Loan<'_, K, S, B, W
         let Some(desk) = &mut self.desk else {
             return Ok(None);
         };
-        let buffer = desk.buffer.as_mut();
+        let (buffer, _) = split_end(desk.buffer.as_mut(), 0, desk.store.word_len());
         let len = desk.store.find(wanted, buffer).await?;
         Ok(len.and_then(|len| buffer.get(..len)))
     }
@@ -489,13 +495,16 @@ impl<K: Kind, S: Store, B: AsMut<[u8]>, const WINDOW: usize> Loan<'_, K, S, B, W
         let Some(desk) = &mut self.desk else {
             return Ok(());
         };
-        let (scratch, _) = split_end(desk.buffer.as_mut(), kept);
+        let (scratch, _) = split_end(desk.buffer.as_mut(), kept, desk.store.word_len());
         desk.store.remove(number, scratch).await
     }
 
     /// Copies the topic of the record in the buffer to the end of the buffer.
     fn keep_topic(&mut self, len: usize) {
-        let (record, kept) = split_end(self.buffer(), len);
+        let Some(desk) = &mut self.desk else {
+            return;
+        };
+        let (record, kept) = split_end(desk.buffer.as_mut(), len, desk.store.word_len());
         let topic = record::topic_of(record).unwrap_or_default();
         for (to, from) in kept.iter_mut().zip(topic) {
             *to = *from;
@@ -511,14 +520,14 @@ impl<K: Kind, S: Store, B: AsMut<[u8]>, const WINDOW: usize> Loan<'_, K, S, B, W
         let Some(desk) = &mut self.desk else {
             return Ok(None);
         };
-        let (scratch, topic) = split_end(desk.buffer.as_mut(), len);
-        let topic = &*topic;
+        let (scratch, kept) = split_end(desk.buffer.as_mut(), len, desk.store.word_len());
+        let topic = kept.get(..len);
         let mut found = None;
         desk.store
             .find(
                 &mut |record| {
                     found = RecordNumber::of(record).filter(|number| wanted(*number));
-                    found.is_some() && record::topic_of(record) == Some(topic)
+                    found.is_some() && record::topic_of(record) == topic
                 },
                 scratch,
             )
@@ -537,9 +546,10 @@ impl<K: Kind, S, B, const WINDOW: usize> Drop for Loan<'_, K, S, B, WINDOW> {
     }
 }
 
-/// The last `len` bytes, and those before them.
-fn split_end(bytes: &mut [u8], len: usize) -> (&mut [u8], &mut [u8]) {
+/// The last `len` bytes or some more, and whole words before them.
+fn split_end(bytes: &mut [u8], len: usize, word_len: usize) -> (&mut [u8], &mut [u8]) {
     let at = bytes.len().saturating_sub(len);
+    let at = at.saturating_sub(at.checked_rem(word_len).unwrap_or(0));
     bytes.split_at_mut_checked(at).unwrap_or_default()
 }
 

@@ -18,6 +18,12 @@ pub trait Store {
     /// Why the medium failed.
     type Error;
 
+    /// Of a buffer only a multiple of so many bytes can be read into: of flash, what is read or written at once. 1, the
+    /// default, where that does not matter.
+    fn word_len(&self) -> usize {
+        1
+    }
+
     /// Adds a record as the newest. Returns when it is durable.
     ///
     /// # Errors

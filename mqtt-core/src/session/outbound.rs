@@ -84,10 +84,8 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         section: usize,
     ) -> Result<(), PublishError> {
         self.check_publish(qos, retain)?;
-        let body = match self.core.version() {
-            Version::V3_1_1 => body,
-            Version::V5 => body.saturating_add(section.max(1)),
-        };
+        let properties = if self.core.is_v5() { section.max(1) } else { 0 };
+        let body = body.saturating_add(properties);
         let end = self.buffer.as_mut().len().min(BYTES_MAX);
         let space = end.saturating_sub(self.core.base as usize);
         if body.saturating_add(FixedHeader::len_of(space)) > space {

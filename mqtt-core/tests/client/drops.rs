@@ -1,17 +1,13 @@
 //! Every future of the client may be dropped at any time. The same scenario is run once for each poll of each future
 //! of `Client`, `Inbox`, `Delivery` and `Received` in it; that future is dropped there, and made anew.
 
-use std::{
-    cell::{Cell, RefCell},
-    future::poll_fn,
-    rc::Rc,
-    task::Poll,
-};
+use std::{cell::RefCell, rc::Rc};
 
 use crate::support::{
     Client, Config, Inbox, Profile, World,
     broker::Broker,
     executor::yield_now,
+    knife::Knife,
     world::{Q0, Q1, Q2, V3},
 };
 use mqtt_core::{
@@ -20,63 +16,6 @@ use mqtt_core::{
     codec::ReasonCode,
     session::{Oversize, PublishError},
 };
-
-/// Drops one future at one of its polls.
-#[derive(Clone)]
-struct Knife(Rc<KnifeState>);
-
-struct KnifeState {
-    /// Polls until it strikes.
-    left: Cell<usize>,
-    struck: Cell<bool>,
-    /// Strikes behind the poll that left the future pending, else instead of the poll.
-    after: bool,
-}
-
-impl Knife {
-    fn new(poll: usize, after: bool) -> Self {
-        Self(Rc::new(KnifeState {
-            left: Cell::new(poll),
-            struck: Cell::new(false),
-            after,
-        }))
-    }
-
-    fn strikes(&self) -> bool {
-        let left = self.0.left.get();
-        self.0.left.set(left.saturating_sub(1));
-        let strikes = left == 0 && !self.0.struck.get();
-        if strikes {
-            self.0.struck.set(true);
-        }
-        strikes
-    }
-
-    /// Polls the future that `make` makes; when the knife strikes it is dropped, and a new one made.
-    async fn on<T>(&self, mut make: impl AsyncFnMut() -> T) -> T {
-        loop {
-            let polled = {
-                let mut future = Box::pin(make());
-                poll_fn(|cx| {
-                    let strikes = self.strikes();
-                    if strikes && !self.0.after {
-                        return Poll::Ready(None);
-                    }
-                    match future.as_mut().poll(cx) {
-                        Poll::Ready(value) => Poll::Ready(Some(value)),
-                        Poll::Pending if strikes => Poll::Ready(None),
-                        Poll::Pending => Poll::Pending,
-                    }
-                })
-                .await
-            };
-            if let Some(value) = polled {
-                return value;
-            }
-            yield_now().await;
-        }
-    }
-}
 
 const EACH: u8 = 4;
 const LARGE: usize = 150;
@@ -241,7 +180,7 @@ fn scenario(case: Case) -> bool {
         "{case:?}"
     );
     assert_eq!((session.received, session.duplicates), (6, 0), "{case:?}");
-    knife.0.struck.get()
+    knife.has_struck()
 }
 
 fn at_every_poll(large: bool) {

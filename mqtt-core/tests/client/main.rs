@@ -9,6 +9,7 @@ mod hostile;
 mod large;
 mod link;
 mod messages;
+mod outbox;
 mod types;
 mod update;
 #[cfg(feature = "v5")]

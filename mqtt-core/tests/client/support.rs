@@ -15,8 +15,10 @@
 
 pub mod broker;
 pub mod clock;
+pub mod disk;
 pub mod executor;
 pub mod kind;
+pub mod knife;
 pub mod link;
 pub mod wire;
 pub mod world;

@@ -62,9 +62,15 @@ impl core::error::Error for UnsuitableFlash {}
 
 #[allow(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
 pub(super) fn image_error<E>(error: impl NorFlashError) -> FlashError<E> {
-    FlashError::Image(match error.kind() {
-        NorFlashErrorKind::NotAligned => FlashFault::NotAligned,
-        NorFlashErrorKind::OutOfBounds => FlashFault::OutOfBounds,
-        _ => FlashFault::Other,
-    })
+    FlashError::Image(FlashFault::of(&error))
+}
+
+impl FlashFault {
+    pub(crate) fn of(error: &impl NorFlashError) -> Self {
+        match error.kind() {
+            NorFlashErrorKind::NotAligned => Self::NotAligned,
+            NorFlashErrorKind::OutOfBounds => Self::OutOfBounds,
+            _ => Self::Other,
+        }
+    }
 }

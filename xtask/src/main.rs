@@ -52,7 +52,7 @@ enum Command {
     },
     /// Licences, sources and bans of all dependencies; installs cargo-deny
     Deny,
-    /// Unsafe code of examples and size jobs, and mqtt-core, in an interpreter that finds undefined behaviour
+    /// Unsafe code of examples and size jobs, and the session's buffers, in Miri; needs a nightly toolchain
     Miri,
     /// Writes `docs/statements.md`: each statement of the standard, and its tests
     Statements,

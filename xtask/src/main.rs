@@ -6,6 +6,7 @@ mod codec;
 mod firmware;
 mod image;
 mod install;
+mod miri;
 mod sdks;
 mod size;
 mod statements;
@@ -51,6 +52,8 @@ enum Command {
     },
     /// Licences, sources and bans of all dependencies; installs cargo-deny
     Deny,
+    /// Unsafe code of examples and size jobs, and the session's buffers, in Miri; needs a nightly toolchain
+    Miri,
     /// Writes `docs/statements.md`: each statement of the standard, and its tests
     Statements,
 }
@@ -72,6 +75,7 @@ fn run() -> Result<()> {
         Command::Firmware(arguments) => firmware::run(&arguments),
         Command::Bench { runs } => bench::run(runs),
         Command::Deny => install::check_dependencies(),
+        Command::Miri => miri::run(),
         Command::Statements => statements::write(),
     }
 }

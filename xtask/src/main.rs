@@ -4,6 +4,7 @@
 mod bench;
 mod codec;
 mod firmware;
+mod fuzz;
 mod image;
 mod install;
 mod sdks;
@@ -49,6 +50,8 @@ enum Command {
         #[arg(long, default_value_t = 5)]
         runs: u32,
     },
+    /// Random bytes and operations for everything that takes a peer's bytes, guided by coverage
+    Fuzz(fuzz::Arguments),
     /// Licences, sources and bans of all dependencies; installs cargo-deny
     Deny,
     /// Writes `docs/statements.md`: each statement of the standard, and its tests
@@ -71,6 +74,7 @@ fn run() -> Result<()> {
         Command::Size => size::print(),
         Command::Firmware(arguments) => firmware::run(&arguments),
         Command::Bench { runs } => bench::run(runs),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Deny => install::check_dependencies(),
         Command::Statements => statements::write(),
     }

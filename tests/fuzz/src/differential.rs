@@ -83,6 +83,8 @@ fn they_are_laxer(
         DecodeError::TrailingBytes => {
             matches!(packet_type, PubAck | PubRec | PubRel | PubComp) && body.len() == 3
         }
+        // [MQTT-3.8.3-4]
+        DecodeError::NoLocal => packet_type == Subscribe,
         // MQTT 5 §3.8.2.1.2: SUBSCRIBE has one subscription identifier at most.
         DecodeError::PropertyTwice => packet_type == Subscribe && has_property(theirs, 0x0b),
         // MQTT 5 §3.15.2.2.2 and §3.2.2.3.18: no AUTH without method, and no data without method.

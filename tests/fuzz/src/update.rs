@@ -301,7 +301,7 @@ impl World {
         self.flash.activated = None;
         let image = vec![0x77; 700];
         self.flash.offered.push(image.clone());
-        self.server.image = image.clone();
+        self.server.image.clone_from(&image);
         self.server.attributes = attributes(&image, "final", 1);
         let mut run = Run::new(&mut self);
         for _ in 0..1_000 {
@@ -316,7 +316,6 @@ impl World {
             }
         }
         assert_eq!(run.updater.update().phase(), UpdatePhase::Installed);
-        drop(run);
         assert_eq!(self.flash.activated, Some(image));
     }
 }

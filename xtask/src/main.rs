@@ -4,6 +4,7 @@
 mod bench;
 mod codec;
 mod firmware;
+mod fuzz;
 mod image;
 mod install;
 mod miri;
@@ -50,6 +51,8 @@ enum Command {
         #[arg(long, default_value_t = 5)]
         runs: u32,
     },
+    /// Random bytes and operations for everything that takes a peer's bytes, guided by coverage
+    Fuzz(fuzz::Arguments),
     /// Licences, sources and bans of all dependencies; installs cargo-deny
     Deny,
     /// Unsafe code of examples and size jobs, and the session's buffers, in Miri; needs a nightly toolchain
@@ -74,6 +77,7 @@ fn run() -> Result<()> {
         Command::Size => size::print(),
         Command::Firmware(arguments) => firmware::run(&arguments),
         Command::Bench { runs } => bench::run(runs),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Deny => install::check_dependencies(),
         Command::Miri => miri::run(),
         Command::Statements => statements::write(),

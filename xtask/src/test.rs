@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::steps::Steps;
 use crate::workspace::{DEVICE_TARGETS, Workspace, cargo};
-use crate::{codec, firmware, install, sdks, size};
+use crate::{codec, firmware, fuzz, install, sdks, size};
 
 /// Feature sets of mqtt-core that firmware is built with.
 const DEVICE_FEATURES: [&str; 5] = ["", "v5", "client", "client,v5", "client,v5,defmt,log"];
@@ -35,6 +35,7 @@ pub(crate) fn run(keep_going: bool, only: Option<String>) -> Result<()> {
     };
     let firmware = |steps: &mut Steps| {
         steps.call("budgets: flash and RAM", size::print)?;
+        fuzz::steps(steps)?;
         firmware::steps(steps, &workspace)
     };
     steps.side_by_side(host, firmware)?;

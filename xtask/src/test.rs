@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::steps::Steps;
 use crate::workspace::{DEVICE_TARGETS, Workspace, cargo};
-use crate::{codec, firmware, install, sdks, size};
+use crate::{codec, firmware, install, peers, sdks, size};
 
 /// Feature sets of mqtt-core that firmware is built with.
 const DEVICE_FEATURES: [&str; 5] = ["", "v5", "client", "client,v5", "client,v5,defmt,log"];
@@ -20,6 +20,7 @@ pub(crate) fn run(keep_going: bool, only: Option<String>) -> Result<()> {
     if only.is_none() {
         install::everything()?;
         sdks::install()?;
+        peers::install()?;
     }
     let workspace = Workspace::load()?;
     let log_dir = workspace.target_dir.join("xtask");

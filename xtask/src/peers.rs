@@ -5,6 +5,7 @@ use std::fs;
 use anyhow::{Result, ensure};
 
 use crate::install;
+use crate::steps::Steps;
 use crate::workspace::{Workspace, cargo, command, read, root};
 
 /// Programs and the Debian packages they come from.
@@ -42,6 +43,18 @@ pub(crate) fn soak(minutes: u32) -> Result<()> {
         &seconds,
     ]);
     install::succeed(&mut soak)
+}
+
+/// The brokers written in Rust are a workspace of their own.
+pub(crate) fn format(steps: &mut Steps) -> Result<()> {
+    let mut format = cargo();
+    format.args([
+        "fmt",
+        "--check",
+        "--manifest-path",
+        "tests/peers/Cargo.toml",
+    ]);
+    steps.command("format: brokers of the tests", &mut format)
 }
 
 fn aedes() -> Result<()> {

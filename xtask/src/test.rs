@@ -47,6 +47,7 @@ fn lints(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
     let mut size_jobs = cargo();
     size_jobs.args(["fmt", "--check"]).args(SIZE_JOBS);
     steps.command("format: size jobs", &mut size_jobs)?;
+    peers::format(steps)?;
     for package in ["mqtt-core", "mqtt-embassy", "mqtt-std"] {
         for features in workspace.feature_sets(package)? {
             let name = format!("clippy: {package} [{features}]");

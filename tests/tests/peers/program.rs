@@ -11,7 +11,7 @@ use mqtt_tests::ports::is_open;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 /// RabbitMQ takes ten seconds when the machine has nothing else to do.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// A process and all that it starts, in a group of its own; killed when dropped.
 pub(crate) struct Program {

@@ -60,7 +60,9 @@ mod tests {
 
     fn ledger(qos: QoS, numbers: &[u32]) -> Ledger {
         let mut ledger = Ledger::default();
-        numbers.iter().for_each(|number| ledger.note(qos, *number));
+        for number in numbers {
+            ledger.note(qos, *number);
+        }
         ledger
     }
 

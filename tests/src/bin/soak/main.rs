@@ -24,7 +24,7 @@ const CUT_EVERY_MS: u64 = 3000;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run().await {
+    match Box::pin(run()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -40,8 +40,8 @@ async fn run() -> Result<()> {
     let port = broker.port(Listener::Plain);
     let proxy = Proxy::start(port);
     let lanes = [
-        Lane::start(Version::V3_1_1, proxy.port(), port).await?,
-        Lane::start(Version::V5, proxy.port(), port).await?,
+        Box::pin(Lane::start(Version::V3_1_1, proxy.port(), port)).await?,
+        Box::pin(Lane::start(Version::V5, proxy.port(), port)).await?,
     ];
 
     let start = Instant::now();
@@ -70,7 +70,7 @@ async fn run() -> Result<()> {
     );
     let mut faults = Vec::new();
     for lane in lanes {
-        faults.extend(lane.finish().await?);
+        faults.extend(Box::pin(lane.finish()).await?);
     }
     faults.extend(vitals.judge());
     println!("\n{vitals}");

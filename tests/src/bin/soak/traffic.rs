@@ -66,8 +66,8 @@ impl Lane {
                 .poison_after(0)
                 .reconnect(soon())
         };
-        let device = connect(options("device", device_port), &down).await?;
-        let application = connect(options("application", application_port), &up).await?;
+        let device = Box::pin(connect(options("device", device_port), &down)).await?;
+        let application = Box::pin(connect(options("application", application_port), &up)).await?;
         let flows = [
             Flow::start("up", &device.0, up, application.1, &stop),
             Flow::start("down", &application.0, down, device.1, &stop),

@@ -66,18 +66,13 @@ impl Vitals {
 
 impl fmt::Display for Vitals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<24}{:>9}{:>10}", "", "memory", "descriptors")?;
-        for (title, samples) in [
-            ("after the warm-up", Vec::from_iter(self.early())),
-            ("at the end", Vec::from_iter(self.late())),
-        ] {
+        writeln!(f, "{:<24}{:>11}{:>13}", "", "memory", "descriptors")?;
+        let [early, late]: [Vec<_>; 2] = [self.early().collect(), self.late().collect()];
+        for (title, samples) in [("after the warm-up", early), ("at the end", late)] {
             let memory = median(samples.iter().map(|sample| sample.memory_kib));
             let descriptors = median(samples.iter().map(|sample| sample.descriptors as u64));
-            writeln!(
-                f,
-                "{title:<24}{:>9}{descriptors:>10}",
-                format!("{memory} KiB")
-            )?;
+            let memory = format!("{memory} KiB");
+            writeln!(f, "{title:<24}{memory:>11}{descriptors:>13}")?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod fuzz;
 mod image;
 mod install;
 mod miri;
+mod peers;
 mod sdks;
 mod size;
 mod statements;
@@ -41,6 +42,14 @@ enum Command {
     },
     /// Install the platforms' official Python SDKs, for `cargo test -p mqtt-tests --features sdks`
     Sdks,
+    /// Install the brokers of the tests, for `cargo test -p mqtt-tests --features brokers`
+    Peers,
+    /// Traffic over links that are cut every few seconds, with a real mosquitto: nothing lost, doubled or grown
+    Soak {
+        /// How long, in minutes
+        #[arg(long, default_value_t = 10)]
+        minutes: u32,
+    },
     /// Flash, RAM and panic branches of the size jobs
     Size,
     /// Boots firmware in emulators with a real broker, and builds it for the boards that have none
@@ -74,6 +83,8 @@ fn run() -> Result<()> {
     match Arguments::parse().command {
         Command::Test { keep_going, only } => test::run(keep_going, only),
         Command::Sdks => sdks::install(),
+        Command::Peers => peers::install(),
+        Command::Soak { minutes } => peers::soak(minutes),
         Command::Size => size::print(),
         Command::Firmware(arguments) => firmware::run(&arguments),
         Command::Bench { runs } => bench::run(runs),

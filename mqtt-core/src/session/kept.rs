@@ -1,7 +1,7 @@
 //! A session as bytes, so that it outlives a restart of the device.
 //!
 //! ```text
-//! layout u8 | protocol version u8 | last identifier u16 | exchanges, oldest first | CRC-32
+//! layout u8 | protocol version u8 | exchanges, oldest first | CRC-32
 //! exchange: what u8 | marks u8 | identifier u16 | for messages: length u32, packet
 //! ```
 
@@ -69,7 +69,7 @@ impl core::error::Error for RestoreError {}
 
 impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// Writes a copy of the session into `out`, to be kept over a restart, and returns its length: the messages at QoS 1
-    /// and 2 that are not acknowledged, sent or not, and what was received at QoS 2 and is not finished. 8 bytes, and 8 for
+    /// and 2 that are not acknowledged, sent or not, and what was received at QoS 2 and is not finished. 6 bytes, and 8 for
     /// each message beside its packet.
     ///
     /// A message that the application still holds is not in it: the server sends that again. Neither are requests and
@@ -86,7 +86,6 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         let mut writer = Writer::new(out);
         writer.u8(LAYOUT)?;
         writer.u8(self.core.version() as u8)?;
-        writer.u16(self.core.last_id)?;
         for index in usize::from(self.core.first)..usize::from(self.core.used) {
             self.save_slot(index, &mut writer)?;
         }
@@ -153,12 +152,11 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         if layout != LAYOUT || version != self.core.version() as u8 {
             return Err(RestoreError::Version);
         }
-        let last_id = reader.u16().map_err(damaged)?;
         self.restart_table();
         while !reader.is_empty() {
             self.restore_slot(reader, now)?;
         }
-        self.core.last_id = last_id;
+        // Identifiers are in use now.
         self.core.free_ids = 0;
         self.core.session_known = true;
         Ok(())

@@ -76,6 +76,12 @@ impl Broker {
         self.outgoing.insert(self.sent, outgoing);
     }
 
+    /// Another device comes, with a network of its own.
+    pub fn forget_link(&mut self) {
+        self.links = 0;
+        self.online = false;
+    }
+
     /// How often each payload arrived.
     pub fn count(&self, payload: &[u8]) -> usize {
         self.received.iter().filter(|(_, p)| p == payload).count()

@@ -115,7 +115,7 @@ impl Life {
         executor.spawn("runner", async move {
             let kept = Kept::open(keeping, connector, store, vec![0; 2_000]).await;
             let options = config.options;
-            runner.run(&mut kept.unwrap(), &options).await
+            Box::pin(runner.run(&mut kept.unwrap(), &options)).await
         });
         let life = Self {
             executor,

@@ -222,7 +222,7 @@ pub enum KeptError {
 }
 
 impl KeptError {
-    fn of_link(error: impl Error) -> Self {
+    fn of_link(error: &impl Error) -> Self {
         Self::Link(error.kind())
     }
 }
@@ -261,11 +261,17 @@ where
 {
     async fn write(&mut self, bytes: &[u8]) -> Result<usize, KeptError> {
         self.keeper.save().await?;
-        self.writer.write(bytes).await.map_err(KeptError::of_link)
+        self.writer
+            .write(bytes)
+            .await
+            .map_err(|error| KeptError::of_link(&error))
     }
 
     async fn flush(&mut self) -> Result<(), KeptError> {
-        self.writer.flush().await.map_err(KeptError::of_link)
+        self.writer
+            .flush()
+            .await
+            .map_err(|error| KeptError::of_link(&error))
     }
 }
 

@@ -69,7 +69,9 @@ impl Broker {
         self.next_id += 1;
         if self.reuse_ids {
             let is_used = |id| self.outgoing.values().any(|o| o.id == id);
-            self.next_id = (1..).find(|id| !is_used(*id)).expect("a free identifier");
+            self.next_id = (1..=u16::MAX)
+                .find(|id| !is_used(*id))
+                .expect("a free identifier");
         }
         self.sent += 1;
         let outgoing = Outgoing {

@@ -11,7 +11,7 @@ use std::{
 
 use mqtt_core::{
     Message, Session, Version,
-    client::{Kept, LinkState, SessionStore, new},
+    client::{LinkState, SessionKeeper, SessionStore, new},
     session::{Options, RestoreError, Slot},
 };
 use support::{
@@ -113,9 +113,9 @@ impl Life {
         let (connector, store) = (net.clone(), flash.clone());
         let keeping = client.clone();
         executor.spawn("runner", async move {
-            let kept = Kept::open(keeping, connector, store, vec![0; 2_000]).await;
+            let keeper = SessionKeeper::open(keeping, store, vec![0; 2_000]).await;
             let options = config.options;
-            Box::pin(runner.run(&mut kept.unwrap(), &options)).await
+            Box::pin(runner.run(&mut keeper.unwrap().around(connector), &options)).await
         });
         let life = Self {
             executor,

@@ -341,7 +341,7 @@ impl<K: Kind> Client<K> {
     }
 
     /// Writes a copy of the session into `out`; see [`Session::save`](crate::Session::save).
-    /// [`Kept`](super::Kept) does it at the right moments.
+    /// [`SessionKeeper`](super::SessionKeeper) does it at the right moments.
     ///
     /// # Errors
     ///

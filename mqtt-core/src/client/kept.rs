@@ -1,4 +1,4 @@
-//! A connector that keeps a copy of the session, so that a restarted device goes on with it.
+//! A copy of the session, kept so that a restarted device goes on with it.
 
 use core::fmt;
 
@@ -30,58 +30,54 @@ pub trait SessionStore {
     fn load(&mut self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, Self::Error>>;
 }
 
-/// A connector that saves the session, if it has changed, before bytes go to the server.
+/// Keeps a copy of the session: takes over that of an earlier life, and saves it before bytes go to the server.
 ///
 /// So a device that restarts in the middle of an exchange goes on with it, and QoS 2 is exactly once in both directions
 /// over a restart, as long as the server keeps the session: connect with
 /// [`clean_session`](crate::session::Options::clean_session) off and, on MQTT 5, with a session expiry interval. A
 /// message that the application held when power was lost is delivered again.
 ///
-/// Each write to the link costs a copy of the session in memory, and one in the store if it has changed: with messages at
-/// QoS 1 and 2 nearly always. Of flash that is much: a copy of 500 bytes in 16 blocks of 4 KB, once in 10 seconds, wears
-/// it out, at 100,000 erasures for each block, in four years. A larger wire buffer makes fewer writes.
+/// Each write to the link costs a copy of the session in memory, and one in the store if the session has changed: with
+/// messages at QoS 1 and 2 nearly always. Of flash that is much: a copy of 500 bytes in 16 blocks of 4 KB, once in 10
+/// seconds, wears it out, at 100,000 erasures for each block, in four years. A larger wire buffer makes fewer writes. For
+/// messages that must not be lost an [`Outbox`](crate::outbox::Outbox) is cheaper.
 ///
 /// ```
 /// # async fn example<K: mqtt_core::client::Kind, C: mqtt_core::client::Connect, S: mqtt_core::client::SessionStore>(
 /// #     client: mqtt_core::client::Client<K>, mut runner: mqtt_core::client::Runner<K>, connector: C, store: S,
 /// #     options: &mqtt_core::session::Options<'_>, buffer: K::Buffer,
 /// # ) -> Result<(), S::Error> {
-/// use mqtt_core::client::Kept;
+/// use mqtt_core::client::SessionKeeper;
 ///
 /// // Before anything is published. The buffer is as long as the transmit buffer, and 8 bytes for each slot.
-/// let mut kept = Kept::open(client, connector, store, buffer).await?;
-/// runner.run(&mut kept, options).await;
+/// let mut keeper = SessionKeeper::open(client, store, buffer).await?;
+/// runner.run(&mut keeper.around(connector), options).await;
 /// # Ok(())
 /// # }
 /// ```
-pub struct Kept<K: Kind, C, S, B> {
-    connector: C,
-    keeper: Keeper<K, S, B>,
-    restored: Result<bool, RestoreError>,
-}
-
-/// The part that saves.
-struct Keeper<K: Kind, S, B> {
+pub struct SessionKeeper<K: Kind, S, B> {
     client: Client<K>,
     store: S,
     buffer: B,
     /// Length and checksum of the copy in the store; `None` if they are not known.
     saved: Option<(usize, [u8; 4])>,
+    restored: Result<bool, RestoreError>,
 }
 
-impl<K: Kind, C, S: SessionStore, B: AsMut<[u8]>> Kept<K, C, S, B> {
-    /// Takes over what an earlier life has saved, if anything, and wraps `connector`. To be called before anything is
-    /// published or the runner is run.
+/// A connector whose links save the session first; see [`SessionKeeper`].
+pub struct Kept<'k, K: Kind, C, S, B> {
+    connector: C,
+    keeper: &'k mut SessionKeeper<K, S, B>,
+}
+
+impl<K: Kind, S: SessionStore, B: AsMut<[u8]>> SessionKeeper<K, S, B> {
+    /// Takes over what an earlier life has saved, if anything. To be called before anything is published or the runner
+    /// is run.
     ///
     /// # Errors
     ///
     /// The store failed.
-    pub async fn open(
-        client: Client<K>,
-        connector: C,
-        mut store: S,
-        mut buffer: B,
-    ) -> Result<Self, S::Error> {
+    pub async fn open(client: Client<K>, mut store: S, mut buffer: B) -> Result<Self, S::Error> {
         let len = store.load(buffer.as_mut()).await?;
         let copy = buffer.as_mut().get(..len).unwrap_or_default();
         let restored = if copy.is_empty() {
@@ -90,15 +86,20 @@ impl<K: Kind, C, S: SessionStore, B: AsMut<[u8]>> Kept<K, C, S, B> {
             client.restore_session(copy).map(|()| true)
         };
         Ok(Self {
-            connector,
-            keeper: Keeper {
-                client,
-                store,
-                buffer,
-                saved: None,
-            },
+            client,
+            store,
+            buffer,
+            saved: None,
             restored,
         })
+    }
+
+    /// The connector for [`Runner::run`](super::Runner::run), around that for the links.
+    pub const fn around<C: Connect>(&mut self, connector: C) -> Kept<'_, K, C, S, B> {
+        Kept {
+            connector,
+            keeper: self,
+        }
     }
 
     /// Whether there was a session to take over.
@@ -109,9 +110,7 @@ impl<K: Kind, C, S: SessionStore, B: AsMut<[u8]>> Kept<K, C, S, B> {
     pub const fn restored(&self) -> Result<bool, RestoreError> {
         self.restored
     }
-}
 
-impl<K: Kind, S: SessionStore, B: AsMut<[u8]>> Keeper<K, S, B> {
     /// Saves the session if it is not what was saved last.
     async fn save(&mut self) -> Result<(), KeptError> {
         let buffer = self.buffer.as_mut();
@@ -129,15 +128,21 @@ impl<K: Kind, S: SessionStore, B: AsMut<[u8]>> Keeper<K, S, B> {
     }
 }
 
-impl<K: Kind, C, S, B> fmt::Debug for Kept<K, C, S, B> {
+impl<K: Kind, S, B> fmt::Debug for SessionKeeper<K, S, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Kept")
+        f.debug_struct("SessionKeeper")
             .field("restored", &self.restored)
             .finish_non_exhaustive()
     }
 }
 
-impl<K, C, S, B> Connect for Kept<K, C, S, B>
+impl<K: Kind, C, S, B> fmt::Debug for Kept<'_, K, C, S, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kept").finish_non_exhaustive()
+    }
+}
+
+impl<K, C, S, B> Connect for Kept<'_, K, C, S, B>
 where
     K: Kind,
     C: Connect,
@@ -152,7 +157,7 @@ where
     async fn connect(&mut self) -> Result<Self::Link<'_>, ConnectError> {
         Ok(KeptLink {
             link: self.connector.connect().await?,
-            keeper: &mut self.keeper,
+            keeper: self.keeper,
         })
     }
 }
@@ -160,7 +165,7 @@ where
 /// A link of [`Kept`].
 pub struct KeptLink<'a, K: Kind, L, S, B> {
     link: L,
-    keeper: &'a mut Keeper<K, S, B>,
+    keeper: &'a mut SessionKeeper<K, S, B>,
 }
 
 impl<K: Kind, L, S, B> fmt::Debug for KeptLink<'_, K, L, S, B> {
@@ -199,7 +204,7 @@ where
 /// The sending half of a [`KeptLink`].
 pub struct KeptWriter<'l, K: Kind, W, S, B> {
     writer: W,
-    keeper: &'l mut Keeper<K, S, B>,
+    keeper: &'l mut SessionKeeper<K, S, B>,
 }
 
 impl<K: Kind, W, S, B> fmt::Debug for KeptWriter<'_, K, W, S, B> {
@@ -217,7 +222,7 @@ pub enum KeptError {
     Link(ErrorKind),
     /// The store: nothing was sent.
     Store,
-    /// The buffer of [`Kept`] is shorter than a copy of the session: nothing was sent.
+    /// The buffer of the [`SessionKeeper`] is shorter than a copy of the session: nothing was sent.
     BufferTooSmall,
 }
 

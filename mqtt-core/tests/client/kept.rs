@@ -1,7 +1,4 @@
 //! Devices that restart in the middle of exchanges, and go on with the session that they have kept.
-#![cfg(feature = "client")]
-
-mod support;
 
 use std::{
     cell::{Cell, RefCell},
@@ -9,18 +6,18 @@ use std::{
     sync::Arc,
 };
 
-use mqtt_core::{
-    Message, Session, Version,
-    client::{LinkState, SessionKeeper, SessionStore, new},
-    session::{Options, RestoreError, Slot},
-};
-use support::{
+use crate::support::{
     Client, Config, Inbox, Profile,
     broker::Broker,
     clock,
     executor::{Executor, yield_now},
     link::Net,
     world::{Q1, Q2, V3},
+};
+use mqtt_core::{
+    Message, Session, Version,
+    client::{LinkState, SessionKeeper, SessionStore, new},
+    session::{Options, RestoreError, Slot},
 };
 
 /// What a restart leaves.

@@ -258,5 +258,6 @@ impl Report {
 
 fn hexadecimal(file: &Path) -> Result<String> {
     let bytes = fs::read(file)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    let hex: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(hex.concat())
 }

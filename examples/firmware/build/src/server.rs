@@ -16,7 +16,7 @@ use crate::{
 pub(crate) struct Server {
     broker: Broker,
     /// The DNS name in its certificate.
-    server_name: String,
+    certified_name: String,
     /// The certificate authority in DER, for a server with TLS.
     authority: Vec<u8>,
 }
@@ -31,9 +31,9 @@ impl Server {
         } else {
             Vec::new()
         };
-        let server_name = source.optional("server_name").unwrap_or(&broker.host);
+        let certified_name = source.optional("server_name").unwrap_or(&broker.host);
         Ok(Self {
-            server_name: server_name.to_owned(),
+            certified_name: certified_name.to_owned(),
             broker,
             authority,
         })
@@ -47,13 +47,13 @@ impl Server {
     pub(crate) fn write(&self, out: &mut String) -> fmt::Result {
         let Self {
             broker,
-            server_name,
+            certified_name,
             authority,
         } = self;
         writeln!(
             out,
             "pub(crate) const BROKER: ::firmware_app::network::Broker<'static> = ::firmware_app::network::Broker {{\n\
-             host: {:?}, port: {}, path: {:?}, host_header: {:?}, server_name: {server_name:?},\n\
+             host: {:?}, port: {}, path: {:?}, host_header: {:?}, server_name: {certified_name:?},\n\
              authority: &{authority:?},\n}};",
             broker.host,
             broker.port,

@@ -201,7 +201,7 @@ fn frames_without_content_do_not_hide_that_no_ping_is_answered() {
         "{error:?}"
     );
     assert!(
-        start.elapsed() < Duration::from_secs(3),
+        start.elapsed() < Duration::from_secs(4),
         "{:?}",
         start.elapsed()
     );
@@ -278,7 +278,7 @@ fn a_link_that_comes_about_byte_by_byte_is_given_up_at_its_time_out() {
         let bytes = head.iter().copied().chain(std::iter::repeat(b'x'));
         let took = raw.drips(bytes);
         assert!(took >= least, "{name}: {took:?}");
-        assert!(took < 4 * timeout, "{name}: {took:?}");
+        assert!(took < 10 * timeout, "{name}: {took:?}");
         let error = device.ends().expect_err("an error");
         let is_expected = match (&error, stage) {
             (

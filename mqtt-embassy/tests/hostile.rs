@@ -88,9 +88,9 @@ impl Write for Tap {
 /// Links to a server that does `work` with each in a thread, and what it hears.
 fn pipes(work: impl Fn(Tap) + Clone + Send + 'static) -> (Pipes<impl FnMut(Server)>, Heard) {
     let heard = Heard::default();
-    let hears = heard.clone();
+    let shared = heard.clone();
     let pipes = Pipes::new(500, move |server| {
-        let (work, heard) = (work.clone(), hears.clone());
+        let (work, heard) = (work.clone(), shared.clone());
         thread::spawn(move || work(Tap { server, heard }));
     });
     (pipes, heard)
@@ -122,7 +122,7 @@ fn is_given_up_in_time(connector: &mut impl Connect) {
     let start = Instant::now();
     assert_eq!(end_of(connector), LinkEnd::Connect(ConnectError::TimedOut));
     let took = start.elapsed();
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
 #[cfg(feature = "tls")]
@@ -147,10 +147,10 @@ mod tls {
 
     const NAME: &str = "broker.test";
 
-    fn connector<'a, F: FnMut(Server), C: Clock>(
+    fn connector<F: FnMut(Server), C: Clock>(
         pipes: Pipes<F>,
-        authority: &'a Authority,
-    ) -> TlsConnector<'a, Pipes<F>, impl CryptoRngCore + use<F, C>, C> {
+        authority: &Authority,
+    ) -> TlsConnector<'_, Pipes<F>, impl CryptoRngCore + use<F, C>, C> {
         let options = TlsOptions::new(NAME, authority.der());
         TlsConnector::new(pipes, options, random(), leak(16_640), leak(2_048)).with_clock::<C>()
     }

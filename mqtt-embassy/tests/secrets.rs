@@ -129,7 +129,7 @@ fn tls() {
         ] {
             let (read, write) = (leak(4_096), leak(1_024));
             let mut connector =
-                TlsConnector::new(Shown(pipes(answer)), options.clone(), random(), read, write);
+                TlsConnector::new(Shown(pipes(answer)), options, random(), read, write);
             debug_hides(&connector);
             run(&mut connector);
         }

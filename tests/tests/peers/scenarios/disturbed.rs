@@ -99,5 +99,7 @@ pub(super) fn a_broker_is_killed_in_traffic(broker: &mut dyn Broker, expected: &
             AfterKill::Nothing => {}
         }
         pair.subscribes_again(3000);
+        let kept = expected.after_kill != AfterKill::Nothing;
+        assert_eq!(pair.session_was_kept(), kept, "the session");
     }
 }

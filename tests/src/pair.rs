@@ -120,6 +120,12 @@ impl Pair {
         }
     }
 
+    /// Whether the broker had the session of the subscriber when that connected last.
+    #[must_use]
+    pub fn session_was_kept(&self) -> bool {
+        self.subscriber.connected()
+    }
+
     /// Waits until the publisher has connected so many times since it exists.
     pub fn publisher_has_connected(&self, times: u16) {
         let Device {

@@ -78,7 +78,7 @@ pub(super) fn a_broker_is_killed_in_traffic(broker: &mut dyn Broker, expected: &
         pair.subscribes_again(0);
         pair.publishes((1000..1100).step_by(2));
     }
-    // What is sent from here on is not acknowledged by anybody.
+    // What is sent from here on is hardly acknowledged by anybody.
     broker.pause();
     for pair in &mut pairs {
         pair.publishes((1100..1200).step_by(2));
@@ -91,7 +91,7 @@ pub(super) fn a_broker_is_killed_in_traffic(broker: &mut dyn Broker, expected: &
     let unacknowledged: Vec<_> = unacknowledged.collect();
     broker.start_again();
     for (pair, unacknowledged) in pairs.iter_mut().zip(unacknowledged) {
-        assert!(unacknowledged.len() >= 50, "{unacknowledged:?}");
+        assert!(!unacknowledged.is_empty(), "it was killed too late");
         pair.all_are_acknowledged();
         match expected.after_kill {
             AfterKill::Everything => pair.all_have_arrived((1000..1200).step_by(2)),
@@ -99,5 +99,7 @@ pub(super) fn a_broker_is_killed_in_traffic(broker: &mut dyn Broker, expected: &
             AfterKill::Nothing => {}
         }
         pair.subscribes_again(3000);
+        let kept = expected.after_kill != AfterKill::Nothing;
+        assert_eq!(pair.session_was_kept(), kept, "the session");
     }
 }

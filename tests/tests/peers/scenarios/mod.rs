@@ -11,7 +11,7 @@ use crate::expected::Expected;
 type Peaceful = fn(Stage<'_>);
 type Disturbing = fn(&mut dyn Broker, &Expected);
 
-/// Nobody else notices them.
+/// Nobody but the device notices.
 pub(crate) const PEACEFUL: [(&str, Peaceful); 11] = [
     (
         "a wrong password is refused",
@@ -59,7 +59,7 @@ pub(crate) const PEACEFUL: [(&str, Peaceful); 11] = [
     ),
 ];
 
-/// The broker itself comes to harm.
+/// The broker itself comes to harm, or is asked for a version that it may not have.
 pub(crate) const DISTURBING: [(&str, Disturbing); 3] = [
     (
         "a version that is not spoken is refused",

@@ -62,7 +62,7 @@ pub(super) fn what_was_not_acknowledged_comes_again(stage: Stage<'_>) {
     let topic = stage.name("again");
     let proxy = Proxy::start(stage.broker.port(stage.version));
     let options = resident(stage, "forgetful").port(proxy.port());
-    let mut device = Device::connect(options.subscribe(&topic, QoS::AtLeastOnce));
+    let mut device = Device::connect(options);
     let reporter = Device::connect(stage.options());
     let subscribe = device.client.subscribe(&topic, QoS::AtLeastOnce);
     device.wait(subscribe).expect("subscribed");
@@ -93,7 +93,7 @@ pub(super) fn a_second_client_takes_over(stage: Stage<'_>) {
     // Two that both come back do so after pauses that grow: some twelve times in this while, and not forty times.
     let patient = Reconnect {
         initial_ms: 40,
-        max_ms: 10_000,
+        max_ms: 2000,
         ..Reconnect::new()
     };
     let (first, second) = (

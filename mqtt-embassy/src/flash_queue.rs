@@ -14,7 +14,7 @@ use sequential_storage::{
 
 use crate::{FlashFault, UnsuitableFlash};
 
-use careful::CarefulFlash;
+pub(crate) use careful::CarefulFlash;
 
 /// Keeps the records of an [`Outbox`](crate::Outbox) in a region of NOR flash, for nothing else.
 ///
@@ -62,14 +62,14 @@ pub struct FlashQueue<F: MultiwriteNorFlash> {
     is_suspect: bool,
 }
 
-/// Why a [`FlashQueue`] failed.
+/// Why a [`FlashQueue`] or a [`FlashSession`](crate::FlashSession) failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum FlashQueueError {
     /// The driver of the flash; or what was written is not what can be read, since the flash is worn out.
     Flash(FlashFault),
-    /// What lies there is not a queue, and could not be mended: the flash was used for something else before, or is worn
+    /// What lies there is none of ours, and could not be mended: the flash was used for something else before, or is worn
     /// out. [`FlashQueue::erase`] makes it usable.
     Corrupted,
     /// The buffer is shorter than a record, of firmware that had a longer one.
@@ -79,11 +79,11 @@ pub enum FlashQueueError {
 impl fmt::Display for FlashQueueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Flash(FlashFault::NotAligned) => "outbox: not aligned",
-            Self::Flash(FlashFault::OutOfBounds) => "outbox: out of bounds",
-            Self::Flash(FlashFault::Other) => "outbox: flash failed",
-            Self::Corrupted => "outbox: flash does not hold a queue",
-            Self::BufferTooSmall => "outbox: record longer than the buffer",
+            Self::Flash(FlashFault::NotAligned) => "flash: not aligned",
+            Self::Flash(FlashFault::OutOfBounds) => "flash: out of bounds",
+            Self::Flash(FlashFault::Other) => "flash failed",
+            Self::Corrupted => "flash holds something else",
+            Self::BufferTooSmall => "record longer than the buffer",
         })
     }
 }
@@ -99,9 +99,7 @@ impl<F: MultiwriteNorFlash> FlashQueue<F> {
     pub fn new(flash: F) -> Result<Self, UnsuitableFlash> {
         let len = u32::try_from(flash.capacity()).map_err(|_| UnsuitableFlash)?;
         let config = QueueConfig::try_new(0..len).map_err(|_| UnsuitableFlash)?;
-        let is_word =
-            F::WRITE_SIZE > 0 && CarefulFlash::<F>::WRITE_SIZE.is_multiple_of(F::WRITE_SIZE);
-        if !is_word || flash.capacity() < 3 * F::ERASE_SIZE {
+        if !CarefulFlash::<F>::IS_SUITABLE || flash.capacity() < 3 * F::ERASE_SIZE {
             return Err(UnsuitableFlash);
         }
         Ok(Self {
@@ -225,4 +223,4 @@ fn failure<E: NorFlashError>(error: &Error<E>) -> FlashQueueError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -156,6 +156,8 @@ mod clock;
 mod flash;
 #[cfg(feature = "flash")]
 mod flash_queue;
+#[cfg(feature = "flash")]
+mod flash_session;
 mod kind;
 mod storage;
 mod stream;
@@ -198,6 +200,7 @@ pub use self::websocket::{WsConnector, WsLink, WsReader, WsWriter};
 pub use self::{
     flash::{Activate, FlashError, FlashFault, FlashStore, UnsuitableFlash},
     flash_queue::{FlashQueue, FlashQueueError},
+    flash_session::FlashSession,
 };
 
 /// Publishes and subscribes. Cheap to clone, `Send` and `Sync`.
@@ -208,6 +211,8 @@ pub type Inbox = mqtt_core::client::Inbox<Embassy>;
 pub type Runner = mqtt_core::client::Runner<Embassy>;
 /// What becomes of one publication.
 pub type Delivery = mqtt_core::client::Delivery<Embassy>;
+/// Keeps a copy of the session in a store, a `FlashSession` for example.
+pub type SessionKeeper<S> = mqtt_core::client::SessionKeeper<Embassy, S, &'static mut [u8]>;
 /// Accepts messages into a store, a `FlashQueue` for example, and publishes them from there: eight at once.
 pub type Outbox<S> = mqtt_core::outbox::Outbox<Embassy, S, &'static mut [u8], 8>;
 /// A received message, still in the receive buffer.

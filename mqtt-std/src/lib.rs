@@ -62,6 +62,8 @@ mod outbox;
 #[cfg(unix)]
 mod outbox_file;
 mod runner;
+mod session_file;
+mod sync_directory;
 mod timer;
 #[cfg(unix)]
 mod update_file;

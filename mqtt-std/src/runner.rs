@@ -11,6 +11,7 @@ use crate::{
     Client, Error, Inbox, Options, OptionsError, Std,
     link::{Connector, Trace},
     options::Parts,
+    session_file::KeptSession,
     wait::{Either, select},
 };
 
@@ -52,7 +53,16 @@ pub fn new(options: Options) -> Result<(Client, Inbox, Runner), OptionsError> {
         handles
     };
     client.set_outbox_policy(options.outbox);
+    let kept = match &options.session_file {
+        Some(path) => Some(Arc::new(KeptSession::open(
+            &client,
+            path,
+            options.buffers.transmit,
+        )?)),
+        None => None,
+    };
     let runner = Runner {
+        kept,
         core,
         client: client.clone(),
         options,
@@ -65,6 +75,8 @@ pub fn new(options: Options) -> Result<(Client, Inbox, Runner), OptionsError> {
 /// Connects to the broker and keeps the link up.
 pub struct Runner {
     core: mqtt_core::client::Runner<Std>,
+    /// The session in a file, if the options name one.
+    kept: Option<Arc<KeptSession>>,
     client: Client,
     options: Options,
     /// `None` when the options may have changed.
@@ -90,6 +102,7 @@ impl Runner {
             Some(connector) => connector,
             None => self.options.connector(self.trace.clone())?,
         };
+        connector.kept.clone_from(&self.kept);
         let outcome = Box::pin(self.drive(&mut connector)).await;
         self.connector = Some(connector);
         outcome

@@ -4,10 +4,12 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::FileExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use mqtt_core::platform::update::UpdateStore;
+
+use crate::sync_directory::sync_directory;
 
 /// Keeps an image in a file, and beside it what is remembered of its progress.
 ///
@@ -158,14 +160,6 @@ impl UpdateStore for UpdateFile {
     async fn activate(&mut self, len: u32) -> io::Result<()> {
         self.install(len)
     }
-}
-
-/// Makes a rename in the directory of `path` durable.
-pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]

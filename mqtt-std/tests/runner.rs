@@ -56,6 +56,14 @@ fn futures_go_anywhere() {
     sendable(client.try_publish(&message).unwrap().acknowledged());
     sendable(inbox.next());
     sendable(runner.run());
+    let path = std::env::temp_dir().join(format!("mqtt-sendable-{}", std::process::id()));
+    let store = mqtt_std::OutboxFile::open(&path, 1_000).unwrap();
+    let outbox = std::sync::Arc::new(mqtt_std::outbox(&client, store, 100));
+    sendable(outbox.publish(&message));
+    sendable(outbox.run(|_, _| Ok(()), |_, _| ()));
+    sendable(async move { outbox.flush(|_, _| Ok(()), |_, _| ()).await });
+    std::fs::remove_file(path.with_added_extension("lock")).unwrap();
+    std::fs::remove_file(path).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -111,8 +111,13 @@ impl<K: Kind, S: SessionStore, B: AsMut<[u8]>> SessionKeeper<K, S, B> {
         self.restored
     }
 
-    /// Saves the session if it is not what was saved last.
-    async fn save(&mut self) -> Result<(), KeptError> {
+    /// Saves the session if it is not what was saved last. [`Kept`] does it; a connector of one's own calls it before each
+    /// write to the link.
+    ///
+    /// # Errors
+    ///
+    /// Nothing may be sent, see [`KeptError`].
+    pub async fn save(&mut self) -> Result<(), KeptError> {
         let buffer = self.buffer.as_mut();
         let len = self.client.save_session(buffer);
         let len = len.map_err(|_| KeptError::BufferTooSmall)?;
@@ -213,7 +218,7 @@ impl<K: Kind, W, S, B> fmt::Debug for KeptWriter<'_, K, W, S, B> {
     }
 }
 
-/// Why a [`KeptWriter`] failed.
+/// Why a [`KeptWriter`] failed, or a [`SessionKeeper`] did not save.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

@@ -11,7 +11,7 @@ use embedded_storage_async::nor_flash::{
 /// hide that record.
 ///
 /// What is written is read back: worn-out flash keeps it not, and then the record must not be accepted.
-pub(super) struct CarefulFlash<F>(pub(super) F);
+pub(crate) struct CarefulFlash<F>(pub(crate) F);
 
 /// The header of a record.
 const HEADER_LEN: usize = 8;
@@ -24,7 +24,7 @@ const MARK_BITS: u32 = 4;
 
 /// Why an operation failed.
 #[derive(Debug)]
-pub(super) enum Failure<E> {
+pub(crate) enum Failure<E> {
     Flash(E),
     /// What was written cannot be read.
     NotWritten,
@@ -51,6 +51,11 @@ enum Block {
 }
 
 impl<F: NorFlash> CarefulFlash<F> {
+    /// Whether the words of the flash make longer ones.
+    pub(crate) const IS_SUITABLE: bool = F::WRITE_SIZE > 0
+        && Self::WRITE_SIZE.is_multiple_of(F::WRITE_SIZE)
+        && F::READ_SIZE <= CHUNK_LEN;
+
     /// Erases blocks whose erasure was cut off, where the crate would not see that. Reads all blocks that look empty.
     ///
     /// Blocks are used in turn, and what is erased is the oldest block that is in use, without a record. If a loss of

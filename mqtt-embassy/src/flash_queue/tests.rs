@@ -14,12 +14,12 @@ use mqtt_core::outbox::{AppendError, RecordNumber, Store};
 
 use super::{FlashQueue, FlashQueueError};
 
-const BLOCK: usize = 128;
+pub(crate) const BLOCK: usize = 128;
 const BLOCKS: usize = 6;
 
 /// What is left of a block whose erasure was cut off.
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Erased {
+pub(crate) enum Erased {
     Nothing,
     FirstHalf,
     SecondHalf,
@@ -31,14 +31,14 @@ enum Erased {
 
 /// What happens when the last step is reached.
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Cut {
+pub(crate) enum Cut {
     PowerLost(Erased),
     /// The driver waits for ever, until its future is dropped. Nothing was written.
     Waits,
 }
 
 /// Flash of words of `WORD` bytes, of which each bit can be cleared and only an erasure sets it.
-struct Flash<'s, const WORD: usize> {
+pub(crate) struct Flash<'s, const WORD: usize> {
     bytes: &'s mut Vec<u8>,
     /// Words and erasures before the cut.
     left: &'s mut usize,
@@ -46,7 +46,7 @@ struct Flash<'s, const WORD: usize> {
 }
 
 #[derive(Debug)]
-struct NoPower;
+pub(crate) struct NoPower;
 
 impl NorFlashError for NoPower {
     fn kind(&self) -> NorFlashErrorKind {
@@ -58,7 +58,11 @@ impl<const WORD: usize> ErrorType for Flash<'_, WORD> {
     type Error = NoPower;
 }
 
-impl<const WORD: usize> Flash<'_, WORD> {
+impl<'s, const WORD: usize> Flash<'s, WORD> {
+    pub(crate) fn new(bytes: &'s mut Vec<u8>, left: &'s mut usize, cut: Cut) -> Self {
+        Self { bytes, left, cut }
+    }
+
     /// Whether this step is still done.
     async fn step(&mut self) -> bool {
         if *self.left > 1 {
@@ -140,7 +144,7 @@ impl<const WORD: usize> NorFlash for Flash<'_, WORD> {
 impl<const WORD: usize> MultiwriteNorFlash for Flash<'_, WORD> {}
 
 /// The result, or `None` if the future waits and was dropped.
-fn poll<T>(future: impl Future<Output = T>) -> Option<T> {
+pub(crate) fn poll<T>(future: impl Future<Output = T>) -> Option<T> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Some(value),
         Poll::Pending => None,

@@ -17,7 +17,7 @@ use tokio_rustls::client::TlsStream;
 use super::Trace;
 #[cfg(feature = "websocket")]
 use super::web_socket::{WebSocketReader, WebSocketWriter};
-use crate::ConnectFailure;
+use crate::{ConnectFailure, session_file::KeptSession};
 
 pub(super) enum ReadHalf {
     Tcp(OwnedReadHalf),
@@ -135,11 +135,12 @@ impl Read for Reader {
 pub(crate) struct Writer {
     half: WriteHalf,
     trace: Arc<Trace>,
+    kept: Option<Arc<KeptSession>>,
 }
 
 impl Writer {
-    pub(super) fn new(half: WriteHalf, trace: Arc<Trace>) -> Self {
-        Self { half, trace }
+    pub(super) fn new(half: WriteHalf, trace: Arc<Trace>, kept: Option<Arc<KeptSession>>) -> Self {
+        Self { half, trace, kept }
     }
 }
 
@@ -149,6 +150,9 @@ impl ErrorType for Writer {
 
 impl Write for Writer {
     async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(kept) = &self.kept {
+            kept.save().map_err(|error| self.trace.fail_io(error))?;
+        }
         let result = match &mut self.half {
             WriteHalf::Tcp(half) => half.write(bytes).await,
             #[cfg(feature = "tls")]

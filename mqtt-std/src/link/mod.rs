@@ -18,9 +18,9 @@ pub(crate) use self::tls::Tls;
 pub(crate) use self::trace::Trace;
 #[cfg(feature = "websocket")]
 pub(crate) use self::web_socket::Upgrade;
-use crate::ConnectFailure;
 #[cfg(any(feature = "tls", feature = "websocket"))]
 use crate::Stage;
+use crate::{ConnectFailure, session_file::KeptSession};
 
 /// Host and port, for messages and for the `Host` header.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -47,6 +47,8 @@ pub(crate) struct Connector {
     #[cfg(feature = "websocket")]
     pub(crate) upgrade: Option<Upgrade>,
     pub(crate) trace: Arc<Trace>,
+    /// The session to be saved before each write.
+    pub(crate) kept: Option<Arc<KeptSession>>,
 }
 
 impl Connector {
@@ -87,7 +89,7 @@ impl Connect for Connector {
         match Box::pin(self.open()).await {
             Ok((reader, writer)) => Ok((
                 Reader::new(reader, self.trace.clone()),
-                Writer::new(writer, self.trace.clone()),
+                Writer::new(writer, self.trace.clone(), self.kept.clone()),
             )),
             Err(failure) => {
                 tracing::debug!(broker = %self.endpoint, %failure, "cannot connect");

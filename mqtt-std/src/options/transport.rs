@@ -70,6 +70,7 @@ impl Transport {
             port: self.port(),
         };
         Ok(Connector {
+            kept: None,
             #[cfg(feature = "tls")]
             tls: self
                 .tls

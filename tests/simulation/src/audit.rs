@@ -121,7 +121,9 @@ impl Audit {
         });
         self.up = up;
         if let Err(error) = result {
-            scene.violate(Rule::Content, || format!("the client wrote a bad packet: {error}"));
+            scene.violate(Rule::Content, || {
+                format!("the client wrote a bad packet: {error}")
+            });
         }
     }
 
@@ -168,7 +170,9 @@ impl Audit {
                 self.wrote_ack(scene, ack.packet_identifier.get(), QoS::ExactlyOnce);
             }
             Packet::PubComp(ack) => self.wrote_pubcomp(scene, ack.packet_identifier.get()),
-            Packet::PingReq => self.pinged = Some(clock::elapsed()),
+            Packet::PingReq => {
+                self.pinged.get_or_insert(clock::elapsed());
+            }
             Packet::Disconnect(disconnect) => {
                 self.disconnect = true;
                 check_accusation(scene, disconnect.code);
@@ -201,7 +205,10 @@ impl Audit {
 
     fn read_packet(&mut self, scene: &Scene, packet: &Packet<'_>) {
         scene.note(|| format!("link {}: < {}", self.number, words(packet)));
-        let is_answer = !matches!(packet, Packet::Publish(_) | Packet::PubRel(_) | Packet::PingResp);
+        let is_answer = !matches!(
+            packet,
+            Packet::Publish(_) | Packet::PubRel(_) | Packet::PingResp
+        );
         if is_answer {
             self.answered_at = clock::elapsed();
         }
@@ -231,6 +238,8 @@ impl Audit {
         if let Some(maximum) = connack.properties.receive_maximum() {
             self.quota = self.quota.min(maximum.into());
         }
+        // Requests are no part of the session.
+        scene.exchanges.borrow_mut().retain(|exchange| exchange.is_message());
         if !connack.session_present {
             let mut ledger = scene.ledger.borrow_mut();
             ledger.sessions += 1;
@@ -246,13 +255,13 @@ impl Audit {
             return;
         }
         if let Some(at) = self.next_check(scene) {
-            let rule = if self.pinged.is_some() || self.session_present.is_none() {
-                Rule::Deadline
-            } else {
-                Rule::KeepAlive
-            };
+            let silent = self.session_present.is_some() && self.silence_ends().is_some_and(|end| end == at);
+            let rule = if silent { Rule::KeepAlive } else { Rule::Deadline };
             scene.require(now < at, rule, || {
-                format!("link {} should have ended, or spoken, before {at}", self.number)
+                format!(
+                    "link {} should have ended, or spoken, before {at}",
+                    self.number
+                )
             });
         }
     }
@@ -269,10 +278,13 @@ impl Audit {
         if self.writing {
             return None;
         }
-        if let Some(pinged) = self.pinged {
-            let due = pinged + u64::from(options.ping_timeout_ms) + 1;
-            return (!self.blocked).then_some(due);
-        }
+        let pinged = self.pinged.filter(|_| !self.blocked);
+        let answer = pinged.map(|at| at + u64::from(options.ping_timeout_ms) + 1);
+        answer.into_iter().chain(self.silence_ends()).min()
+    }
+
+    /// When the client will have been silent for too long.
+    fn silence_ends(&self) -> Option<u64> {
         (self.keep_alive_ms != 0).then_some(self.wrote_at + self.keep_alive_ms + 1)
     }
 
@@ -281,9 +293,7 @@ impl Audit {
         let options = &scene.setup.options;
         let (since, timeout) = match error {
             SessionError::ConnAckTimeout => (self.begun, options.connack_timeout_ms),
-            SessionError::PingTimeout => {
-                (self.pinged.unwrap_or(u64::MAX), options.ping_timeout_ms)
-            }
+            SessionError::PingTimeout => (self.pinged.unwrap_or(u64::MAX), options.ping_timeout_ms),
             SessionError::AckTimeout => (self.answered_at, options.ack_timeout_ms),
             _ => return,
         };

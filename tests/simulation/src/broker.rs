@@ -138,17 +138,28 @@ impl Broker {
 
     /// A message for the device is published by somebody.
     pub(crate) fn publishes(&mut self, qos: QoS, topic: u8, len: usize) {
-        let granted = self.session.as_ref().and_then(|session| session.granted(FILTER));
-        let connected = self.connections.iter().any(|connection| connection.accepted);
+        let granted = self
+            .session
+            .as_ref()
+            .and_then(|session| session.granted(FILTER));
+        let connected = self
+            .connections
+            .iter()
+            .any(|connection| connection.accepted);
         let Some(granted) = granted else {
             return;
         };
-        let qos = qos.min(granted);
+        let qos = qos.min(granted).min(self.scene.setup.highest_qos());
         if qos == QoS::AtMostOnce && !connected {
             return;
         }
-        let number = self.scene.ledger.borrow_mut().sends(qos, topic, len.max(NUMBER_LEN));
-        self.scene.note(|| format!("broker: has {number} at {qos:?} for the device"));
+        let number = self
+            .scene
+            .ledger
+            .borrow_mut()
+            .sends(qos, topic, len.max(NUMBER_LEN));
+        self.scene
+            .note(|| format!("broker: has {number} at {qos:?} for the device"));
         if let Some(session) = &mut self.session {
             session.queue.push_back(number);
         }
@@ -156,7 +167,8 @@ impl Broker {
 
     /// All connections end at once: with a word on MQTT 5, if `politely`.
     pub(crate) fn restarts(&mut self, politely: bool, forgets: bool) {
-        self.scene.note(|| format!("broker: restarts, forgets: {forgets}"));
+        self.scene
+            .note(|| format!("broker: restarts, forgets: {forgets}"));
         for index in 0..self.connections.len() {
             let connection = &mut self.connections[index];
             if politely && connection.accepted {
@@ -177,7 +189,9 @@ impl Broker {
     }
 
     pub(crate) fn has_connection(&self) -> bool {
-        self.connections.iter().any(|connection| connection.accepted)
+        self.connections
+            .iter()
+            .any(|connection| connection.accepted)
     }
 
     /// Whether the device gets what it asked for in its options.

@@ -130,7 +130,8 @@ impl Device {
     pub(crate) fn leave(&mut self) {
         let app = self.app.clone();
         app.control.over.set(true);
-        self.executor.spawn(async move { app.client.disconnect().await });
+        self.executor
+            .spawn(async move { app.client.disconnect().await });
     }
 
     /// How many small messages can be queued. Spoils the device.

@@ -60,7 +60,9 @@ impl Executor {
             let chosen = awake[scene.tape.below(awake.len() as u32) as usize];
             self.tasks[chosen].poll();
         }
-        scene.violate(Rule::Progress, || "the tasks wake each other for ever".into());
+        scene.violate(Rule::Progress, || {
+            "the tasks wake each other for ever".into()
+        });
     }
 }
 

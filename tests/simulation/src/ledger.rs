@@ -7,11 +7,7 @@ use mqtt_core::{
     session::{DeliveryError, OutboxPolicy, Outcome},
 };
 
-use crate::{
-    clock,
-    scene::Scene,
-    verdict::Rule,
-};
+use crate::{clock, scene::Scene, verdict::Rule};
 
 /// Bytes of a payload that say which message it is.
 pub(crate) const NUMBER_LEN: usize = 4;
@@ -116,7 +112,10 @@ fn filler(number: u32, at: usize) -> u8 {
 pub(crate) fn number_of(payload: &[u8]) -> Option<u32> {
     let (number, rest) = payload.split_first_chunk::<NUMBER_LEN>()?;
     let number = u32::from_be_bytes(*number);
-    let intact = rest.iter().zip(NUMBER_LEN..).all(|(byte, at)| *byte == filler(number, at));
+    let intact = rest
+        .iter()
+        .zip(NUMBER_LEN..)
+        .all(|(byte, at)| *byte == filler(number, at));
     intact.then_some(number)
 }
 
@@ -128,7 +127,6 @@ impl Ledger {
         self.sessions += 1;
         self.closed_by_peer = 0;
         self.session_lost = false;
-        self.deaf = false;
         self.policies = vec![policy];
     }
 
@@ -186,9 +184,9 @@ impl Ledger {
         let message = &self.outbound[number as usize];
         let options = &scene.setup.options;
         let policies = &self.policies;
-        let gives_up = policies.iter().any(|policy| {
-            matches!(policy, OutboxPolicy::DropOldest | OutboxPolicy::KeepLatest)
-        });
+        let gives_up = policies
+            .iter()
+            .any(|policy| matches!(policy, OutboxPolicy::DropOldest | OutboxPolicy::KeepLatest));
         match outcome {
             Ok(_) if message.qos == QoS::AtMostOnce => true,
             Ok(_) => message.arrivals > 0 || message.collided,
@@ -196,16 +194,17 @@ impl Ledger {
                 message.refused == Some(code) || self.is_over_limit(scene, message)
             }
             Err(DeliveryError::Dropped) => gives_up && message.written.is_none(),
-            Err(DeliveryError::SessionLost) => {
-                message.qos == QoS::ExactlyOnce && self.session_lost
-            }
+            Err(DeliveryError::SessionLost) => message.qos == QoS::ExactlyOnce && self.session_lost,
             Err(DeliveryError::Poison) => {
-                options.poison_after != 0 && self.closed_by_peer >= options.poison_after.into()
+                options.poison_after != 0 && {
+                    // This very link may not be counted yet.
+                    self.closed_by_peer + 1 >= options.poison_after.into()
+                }
             }
             Err(DeliveryError::LinkLost) => message.streamed,
-            Err(DeliveryError::Expired) => message.expiry_s.is_some_and(|expiry| {
-                clock::elapsed() - message.at >= u64::from(expiry) * 1_000
-            }),
+            Err(DeliveryError::Expired) => message
+                .expiry_s
+                .is_some_and(|expiry| clock::elapsed() - message.at >= u64::from(expiry) * 1_000),
             _ => false,
         }
     }
@@ -217,13 +216,18 @@ impl Ledger {
         let longest = message.len + 40;
         message.qos > broker.maximum_qos
             || (message.retain && !broker.retain_available)
-            || broker.maximum_packet_size.is_some_and(|maximum| longest > maximum as usize)
+            || broker
+                .maximum_packet_size
+                .is_some_and(|maximum| longest > maximum as usize)
     }
 
     /// A link ended, as the client sees it.
     pub(crate) fn link_ended(&mut self, end: LinkEnd) {
         use mqtt_core::session::SessionError::ServerDisconnect;
-        if matches!(end, LinkEnd::PeerClosed | LinkEnd::Session(ServerDisconnect(_))) {
+        if matches!(
+            end,
+            LinkEnd::PeerClosed | LinkEnd::Session(ServerDisconnect(_))
+        ) {
             self.closed_by_peer += 1;
         }
     }
@@ -294,11 +298,16 @@ impl Ledger {
             DeliveryError::LinkLost,
             DeliveryError::Expired,
         ];
-        let number = self.outbound.iter().position(|other| std::ptr::eq(other, message));
+        let number = self
+            .outbound
+            .iter()
+            .position(|other| std::ptr::eq(other, message));
         let number = number.unwrap_or_default() as u32;
         message.refused.is_some()
             || self.is_over_limit(scene, message)
-            || errors.iter().any(|error| self.check_outcome(scene, number, Err(*error)))
+            || errors
+                .iter()
+                .any(|error| self.check_outcome(scene, number, Err(*error)))
     }
 }
 
@@ -327,7 +336,10 @@ impl Ledger {
             return scene.violate(Rule::Content, || format!("message {number} was never sent"));
         };
         scene.require(message.qos == qos, Rule::Content, || {
-            format!("message {number} came at {qos:?} instead of {:?}", message.qos)
+            format!(
+                "message {number} came at {qos:?} instead of {:?}",
+                message.qos
+            )
         });
         message.received += 1;
         if message.received == 1 {

@@ -96,5 +96,6 @@ pub fn minimise(tape: Vec<u32>, rule: Rule) -> Vec<u32> {
 
 fn fails(tape: &[u32], rule: Rule) -> bool {
     let life = replay(tape.to_vec(), false);
-    life.violation.is_some_and(|violation| violation.rule == rule)
+    life.violation
+        .is_some_and(|violation| violation.rule == rule)
 }

@@ -36,6 +36,8 @@ pub(crate) struct State {
     pub(crate) number: u32,
     pub(crate) audit: Audit,
     up: VecDeque<u8>,
+    /// Bytes that the client has written to a silent link.
+    lost: usize,
     down: VecDeque<u8>,
     /// Bytes that have passed in either direction.
     passed: u64,
@@ -99,7 +101,13 @@ impl Connect for Network {
         }
         let link = Link::new(&scene);
         self.links.borrow_mut().push(link.clone());
-        Ok((Reader { link: link.clone(), sleep: None }, Writer { link, sleep: None }))
+        Ok((
+            Reader {
+                link: link.clone(),
+                sleep: None,
+            },
+            Writer { link, sleep: None },
+        ))
     }
 }
 
@@ -116,6 +124,7 @@ impl Link {
             number,
             audit: Audit::new(scene, number),
             up: VecDeque::new(),
+            lost: 0,
             down: VecDeque::new(),
             passed: 0,
             fault: draw_fault(scene),
@@ -237,7 +246,8 @@ impl State {
         self.down.truncate(self.down.len() - lost_down);
         scene.summary.borrow_mut().cuts += 1;
         let number = self.number;
-        scene.note(|| format!("link {number}: breaks ({how:?}), {lost} and {lost_down} bytes lost"));
+        scene
+            .note(|| format!("link {number}: breaks ({how:?}), {lost} and {lost_down} bytes lost"));
         self.broken = Some(how);
         self.look_at.get_or_insert(clock::elapsed());
         wake(&mut self.reader);
@@ -273,7 +283,9 @@ impl State {
 
 fn latency(scene: &Scene) -> u32 {
     let most = scene.setup.network.latency_ms;
-    scene.tape.up_to(if scene.is_calm() { most.min(20) } else { most })
+    scene
+        .tape
+        .up_to(if scene.is_calm() { most.min(20) } else { most })
 }
 
 /// The device's receiving half.
@@ -303,9 +315,15 @@ impl Read for Reader {
 }
 
 impl Reader {
-    fn poll_read(&mut self, into: &mut [u8], cx: &mut Context<'_>) -> Poll<Result<usize, ErrorKind>> {
+    fn poll_read(
+        &mut self,
+        into: &mut [u8],
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<usize, ErrorKind>> {
         let scene = self.link.scene.clone();
-        scene.require(!into.is_empty(), Rule::Memory, || "no space to receive into".into());
+        scene.require(!into.is_empty(), Rule::Memory, || {
+            "no space to receive into".into()
+        });
         if is_asleep(&mut self.sleep, cx) {
             return Poll::Pending;
         }
@@ -324,7 +342,10 @@ impl Reader {
         if delays(&scene, &mut self.sleep, cx) {
             return Poll::Pending;
         }
-        let len = into.len().min(state.down.len()).min(scene.setup.network.piece);
+        let len = into
+            .len()
+            .min(state.down.len())
+            .min(scene.setup.network.piece);
         let len = state.until_fault(len);
         for (to, from) in into.iter_mut().zip(state.down.drain(..len)) {
             *to = from;
@@ -367,8 +388,12 @@ impl Writer {
             return Poll::Pending;
         }
         let network = &scene.setup.network;
-        let window = if scene.is_calm() { usize::MAX } else { network.window };
-        let free = window.saturating_sub(state.up.len());
+        let window = if scene.is_calm() {
+            usize::MAX
+        } else {
+            network.window
+        };
+        let free = window.saturating_sub(state.up.len() + state.lost);
         if free == 0 {
             state.writer = Some(cx.waker().clone());
             return Poll::Pending;
@@ -382,9 +407,13 @@ impl Writer {
         }
         state.passed += len as u64;
         state.audit.wrote(&scene, &bytes[..len]);
-        // A silent link has room for a while.
+        if state.silent {
+            // It has room for a while.
+            state.lost += len;
+            return Poll::Ready(Ok(len));
+        }
         state.up.extend(&bytes[..len]);
-        if !state.silent && state.look_at.is_none() {
+        if state.look_at.is_none() {
             state.look_at = Some(clock::elapsed() + u64::from(latency(&scene)));
         }
         Poll::Ready(Ok(len))
@@ -420,6 +449,7 @@ fn delays(scene: &Scene, sleep: &mut Option<Sleep>, cx: &mut Context<'_>) -> boo
 impl Close for Writer {
     async fn close(&mut self) {
         let scene = self.link.scene.clone();
+        self.link.state().audit.leaving = true;
         if scene.mishap(20) {
             scene.pause(5_000).await;
         }

@@ -44,7 +44,8 @@ impl Scene {
             tape,
             setup,
         };
-        scene.note(|| format!("{:#?}", scene.setup));
+        clock::reset(scene.setup.start_ms);
+        scene.note(|| format!("{:?}", scene.setup));
         Rc::new(scene)
     }
 

@@ -190,10 +190,22 @@ impl Setup {
         options
     }
 
+    /// A broker that forgets and does not say so cannot do QoS 2, and those that exist refuse it.
+    pub(crate) fn highest_qos(&self) -> QoS {
+        match self.broker.memory {
+            Memory::Pretends => QoS::AtLeastOnce,
+            _ => QoS::ExactlyOnce,
+        }
+    }
+
     /// Within which time everything is done once nothing disturbs it any more.
     pub(crate) fn patience_ms(&self) -> u64 {
         let wishes = &self.options;
-        let keep_alive = u64::from(wishes.keep_alive_s.max(self.broker.keep_alive_s.unwrap_or(0)));
+        let keep_alive = u64::from(
+            wishes
+                .keep_alive_s
+                .max(self.broker.keep_alive_s.unwrap_or(0)),
+        );
         let times = [
             wishes.connect_timeout_ms,
             wishes.connack_timeout_ms,
@@ -236,7 +248,13 @@ impl Wishes {
 
 impl Broker {
     fn draw(tape: &Tape, is_v5: bool, options: &Wishes) -> Self {
-        let memories = [Memory::Keeps, Memory::Keeps, Memory::Keeps, Memory::Never, Memory::Pretends];
+        let memories = [
+            Memory::Keeps,
+            Memory::Keeps,
+            Memory::Keeps,
+            Memory::Never,
+            Memory::Pretends,
+        ];
         let mut memory = tape.pick(&memories);
         if memory == Memory::Pretends && (is_v5 || options.clean_session) {
             memory = Memory::Keeps;

@@ -28,7 +28,8 @@ pub(crate) fn take_packets(
 pub(crate) fn bytes_of(packet: &Packet<'_>, version: Version) -> Vec<u8> {
     let mut out = [0; 1024];
     let len = packet.encode(version, &mut out);
-    let len = len.unwrap_or_else(|error| panic!("the model broker made a bad packet: {error} {packet:?}"));
+    let len = len
+        .unwrap_or_else(|error| panic!("the model broker made a bad packet: {error} {packet:?}"));
     out[..len].to_vec()
 }
 
@@ -40,7 +41,11 @@ pub(crate) fn words(packet: &Packet<'_>) -> String {
             format!("CONNECT{clean} keep alive {} s", connect.keep_alive)
         }
         Packet::ConnAck(connack) => {
-            format!("CONNACK {} session present: {}", connack.code.value(), connack.session_present)
+            format!(
+                "CONNACK {} session present: {}",
+                connack.code.value(),
+                connack.session_present
+            )
         }
         Packet::Publish(publish) => {
             let id = publish.packet_identifier.map_or(0, |id| id.get());
@@ -56,11 +61,19 @@ pub(crate) fn words(packet: &Packet<'_>) -> String {
         }
         Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubRel(ack) | Packet::PubComp(ack) => {
             let name = format!("{:?}", packet.packet_type()).to_uppercase();
-            format!("{name} {} code {}", ack.packet_identifier.get(), ack.code.value())
+            format!(
+                "{name} {} code {}",
+                ack.packet_identifier.get(),
+                ack.code.value()
+            )
         }
         Packet::Subscribe(subscribe) => format!("SUBSCRIBE {}", subscribe.packet_identifier.get()),
         Packet::SubAck(suback) => {
-            format!("SUBACK {} {:?}", suback.packet_identifier.get(), suback.raw_codes())
+            format!(
+                "SUBACK {} {:?}",
+                suback.packet_identifier.get(),
+                suback.raw_codes()
+            )
         }
         Packet::Unsubscribe(request) => format!("UNSUBSCRIBE {}", request.packet_identifier.get()),
         Packet::UnsubAck(answer) => format!("UNSUBACK {}", answer.packet_identifier.get()),

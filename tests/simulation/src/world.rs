@@ -37,7 +37,6 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(scene: &Rc<Scene>) -> Self {
-        clock::reset(scene.setup.start_ms);
         let network = Network {
             scene: scene.clone(),
             links: Rc::new(RefCell::new(Vec::new())),
@@ -92,7 +91,8 @@ impl World {
                 self.happens();
             }
         }
-        self.scene.violate(Rule::Progress, || "the world does not come to rest".into());
+        self.scene
+            .violate(Rule::Progress, || "the world does not come to rest".into());
         false
     }
 
@@ -158,14 +158,16 @@ impl World {
             }
             _ => false,
         };
-        self.scene.require(!blames, Rule::Blame, || format!("the client says: {end}"));
+        self.scene
+            .require(!blames, Rule::Blame, || format!("the client says: {end}"));
     }
 }
 
 /// What happens to the world.
 impl World {
     fn draw_next_event(&mut self) {
-        let share = self.scene.setup.chaos_ms * 2 / (self.scene.setup.events + self.scene.setup.downlinks + 1);
+        let share = self.scene.setup.chaos_ms * 2
+            / (self.scene.setup.events + self.scene.setup.downlinks + 1);
         self.next_event = clock::elapsed() + u64::from(self.scene.tape.below(share + 1));
     }
 
@@ -206,7 +208,11 @@ impl World {
         let tape = &self.scene.tape;
         let qos = tape.pick(&[QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::AtMostOnce]);
         let topic = tape.below(2) as u8;
-        let len = if tape.one_in(4) { tape.below(500) } else { tape.below(30) };
+        let len = if tape.one_in(4) {
+            tape.below(500)
+        } else {
+            tape.below(30)
+        };
         self.broker.publishes(qos, topic, len as usize);
     }
 
@@ -218,7 +224,8 @@ impl World {
 
     /// The device sleeps, and does not know it.
     fn jump(&mut self, millis: u32) {
-        self.scene.note(|| format!("the clock jumps by {millis} ms"));
+        self.scene
+            .note(|| format!("the clock jumps by {millis} ms"));
         self.scene.summary.borrow_mut().jumps += 1;
         self.jumped += u64::from(millis);
         clock::advance(clock::elapsed() + u64::from(millis));
@@ -234,7 +241,8 @@ impl World {
 
     fn burn_identifiers(&self) {
         let count = 65_535 - self.scene.tape.below(40);
-        self.scene.note(|| format!("app: uses up {count} identifiers"));
+        self.scene
+            .note(|| format!("app: uses up {count} identifiers"));
         self.device.burn_identifiers(count);
     }
 }
@@ -244,7 +252,10 @@ impl World {
     fn calm_down(&self) {
         self.scene.calm_down();
         let setup = &self.scene.setup;
-        let keep_alive = setup.broker.keep_alive_s.unwrap_or(setup.options.keep_alive_s);
+        let keep_alive = setup
+            .broker
+            .keep_alive_s
+            .unwrap_or(setup.options.keep_alive_s);
         let detectable = keep_alive != 0 && setup.options.keep_alive_s != 0;
         for link in self.network.links.borrow().iter() {
             link.calm_down(detectable);
@@ -290,9 +301,10 @@ impl World {
         }
         let links = self.network.links.borrow().len();
         let done = self.pass(60_000, Self::is_at_rest);
-        self.scene.require(done || self.scene.has_failed(), Rule::Progress, || {
-            format!("a burst is not taken: {}", self.broker.pending())
-        });
+        self.scene
+            .require(done || self.scene.has_failed(), Rule::Progress, || {
+                format!("a burst is not taken: {}", self.broker.pending())
+            });
         self.requires_link(links);
     }
 
@@ -308,9 +320,13 @@ impl World {
         let state = self.device.client.state();
         let same = self.network.links.borrow().len() == links
             && matches!(state, LinkState::Connected { .. });
-        self.scene.require(same || self.scene.has_failed(), Rule::Progress, || {
-            format!("a good link ended: {state}, {:?}", self.device.report().last_end)
-        });
+        self.scene
+            .require(same || self.scene.has_failed(), Rule::Progress, || {
+                format!(
+                    "a good link ended: {state}, {:?}",
+                    self.device.report().last_end
+                )
+            });
     }
 
     fn say_goodbye(&mut self) {
@@ -321,9 +337,10 @@ impl World {
         self.pass(10_000, |_| false);
         let state = self.device.client.state();
         let left = state == LinkState::Stopped(LinkEnd::Disconnected) && self.broker.farewell;
-        self.scene.require(left || self.scene.has_failed(), Rule::Sequence, || {
-            format!("no goodbye: {state}")
-        });
+        self.scene
+            .require(left || self.scene.has_failed(), Rule::Sequence, || {
+                format!("no goodbye: {state}")
+            });
     }
 
     fn judge(&self) {

@@ -15,7 +15,8 @@ impl Audit {
             message.copies += 1;
         }
         if let Some(id) = publish.packet_identifier {
-            self.unacknowledged.push_back((id.get(), number, publish.qos));
+            self.unacknowledged
+                .push_back((id.get(), number, publish.qos));
         }
     }
 
@@ -23,15 +24,20 @@ impl Audit {
     pub(super) fn wrote_ack(&mut self, scene: &Scene, id: u16, qos: QoS) {
         let of_kind = |entry: &(u16, u32, QoS)| entry.2 == qos;
         let oldest = self.unacknowledged.iter().find(|entry| of_kind(entry));
-        let at = self.unacknowledged.iter().position(|entry| of_kind(entry) && entry.0 == id);
+        let at = self
+            .unacknowledged
+            .iter()
+            .position(|entry| of_kind(entry) && entry.0 == id);
         let Some(at) = at else {
             return scene.violate(Rule::Acknowledgement, || {
                 format!("{qos:?} identifier {id} is acknowledged, and was not received")
             });
         };
-        scene.require(oldest.is_some_and(|entry| entry.0 == id), Rule::Acknowledgement, || {
-            format!("identifier {id} is acknowledged before {oldest:?}")
-        });
+        scene.require(
+            oldest.is_some_and(|entry| entry.0 == id),
+            Rule::Acknowledgement,
+            || format!("identifier {id} is acknowledged before {oldest:?}"),
+        );
         if let Some((_, number, _)) = self.unacknowledged.remove(at) {
             let may = scene.ledger.borrow().may_acknowledge(number);
             scene.require(may, Rule::Acknowledgement, || {

@@ -71,9 +71,11 @@ impl Audit {
         scene.require(publish.qos <= broker.maximum_qos, Rule::Limits, || {
             format!("{:?} is above what the server supports", publish.qos)
         });
-        scene.require(!publish.retain || broker.retain_available, Rule::Limits, || {
-            "the server does not retain messages".into()
-        });
+        scene.require(
+            !publish.retain || broker.retain_available,
+            Rule::Limits,
+            || "the server does not retain messages".into(),
+        );
     }
 
     /// [MQTT-4.6.0-1], [MQTT-4.6.0-6]
@@ -94,7 +96,9 @@ impl Audit {
     fn check_repetition(&self, scene: &Scene, number: u32, dup: bool) {
         let ledger = scene.ledger.borrow();
         let message = &ledger.outbound[number as usize];
-        let again = message.written.is_some_and(|(session, _)| session == ledger.sessions);
+        let again = message
+            .written
+            .is_some_and(|(session, _)| session == ledger.sessions);
         let here = message.written.is_some_and(|(_, link)| link == self.number);
         scene.require(!here, Rule::Repetition, || {
             format!("message {number} is repeated on the same link")
@@ -130,7 +134,11 @@ impl Audit {
     fn take_quota(&mut self, scene: &Scene, id: u16) {
         self.in_flight.push(id);
         scene.require(self.in_flight.len() <= self.quota, Rule::Limits, || {
-            format!("{} messages in flight, {} allowed", self.in_flight.len(), self.quota)
+            format!(
+                "{} messages in flight, {} allowed",
+                self.in_flight.len(),
+                self.quota
+            )
         });
     }
 
@@ -190,6 +198,10 @@ impl Exchange {
             received: false,
             released: false,
         }
+    }
+
+    pub(super) fn is_message(&self) -> bool {
+        matches!(self.what, What::Message(_))
     }
 }
 

@@ -10,7 +10,10 @@ use mqtt_core::{
     },
 };
 
-use super::{Broker, session::{Sending, Stage}};
+use super::{
+    Broker,
+    session::{Sending, Stage},
+};
 use crate::{
     clock,
     ledger::{number_of, payload},
@@ -104,24 +107,26 @@ impl Connection {
         }
     }
 
-    /// Whether the answer may be sent now. PUBACK, PUBREC and PUBREL keep their order, each among themselves
-    /// [MQTT-4.6.0-2..4]; the order of others is free.
+    /// Whether the answer may be sent now.
     fn is_ready(&self, index: usize, reorders: bool, now: u64) -> bool {
         let (at, bytes) = &self.answers[index];
-        let kind = bytes[0] >> 4;
-        let ordered = matches!(kind, 4..=6);
-        let waits = self.answers[..index].iter().any(|(_, earlier)| {
-            !reorders || (ordered && earlier[0] >> 4 == kind)
-        });
-        *at <= now && !waits
+        let mut before = self.answers[..index].iter();
+        *at <= now && !before.any(|(_, earlier)| waits_for(bytes, earlier, reorders))
     }
 
     /// Answers after some time.
     fn answer(&mut self, scene: &Scene, packet: &Packet<'_>) {
         let most = scene.setup.broker.answer_ms;
         let most = if scene.is_calm() { most.min(20) } else { most };
+        let bytes = bytes_of(packet, scene.setup.version);
+        let reorders = scene.setup.broker.reorders;
+        let before = self
+            .answers
+            .iter()
+            .filter(|(_, earlier)| waits_for(&bytes, earlier, reorders));
+        let earliest = before.map(|(at, _)| *at).max().unwrap_or(0);
         let at = clock::elapsed() + u64::from(scene.tape.up_to(most));
-        self.answers.push((at, bytes_of(packet, scene.setup.version)));
+        self.answers.push((at.max(earliest), bytes));
     }
 
     fn send(&mut self, scene: &Scene, packet: &Packet<'_>) {
@@ -129,7 +134,9 @@ impl Connection {
     }
 
     pub(super) fn say_goodbye(&mut self, scene: &Scene, code: ReasonCode) {
-        if scene.setup.version.is_v5() {
+        // CONNACK comes first.
+        let welcomed = !self.answers.iter().any(|(_, bytes)| bytes[0] == 0x20);
+        if scene.setup.version.is_v5() && welcomed {
             let disconnect = Disconnect {
                 code,
                 properties: Properties::NONE,
@@ -147,7 +154,9 @@ impl Broker {
         let result = take_packets(&mut bytes, version, |packet, _| self.handle(index, &packet));
         self.connections[index].bytes = bytes;
         if let Err(error) = result {
-            self.scene.violate(Rule::Content, || format!("a bad packet reached the broker: {error}"));
+            self.scene.violate(Rule::Content, || {
+                format!("a bad packet reached the broker: {error}")
+            });
         }
     }
 
@@ -188,7 +197,11 @@ impl Broker {
             }
         }
         if scene.mishap(setup.broker.busy_one_in) {
-            let busy = if setup.version.is_v5() { ReasonCode::SERVER_BUSY } else { ReasonCode::new(3) };
+            let busy = if setup.version.is_v5() {
+                ReasonCode::SERVER_BUSY
+            } else {
+                ReasonCode::new(3)
+            };
             let connack = connack(false, busy, Properties::NONE);
             self.connections[index].send(&scene, &connack);
             return self.end(index);
@@ -217,7 +230,9 @@ impl Broker {
             // It takes a while, and nothing may overtake it.
             let at = clock::elapsed() + u64::from(scene.tape.up_to(setup.broker.answer_ms));
             connection.answers.clear();
-            connection.answers.push((at, bytes_of(&connack, setup.version)));
+            connection
+                .answers
+                .push((at, bytes_of(&connack, setup.version)));
         } else {
             connection.send(&scene, &connack);
         }
@@ -227,7 +242,9 @@ impl Broker {
         let scene = self.scene.clone();
         self.learn_alias(index, publish);
         let Some(number) = number_of(publish.payload) else {
-            return scene.violate(Rule::Content, || "a damaged payload reached the broker".into());
+            return scene.violate(Rule::Content, || {
+                "a damaged payload reached the broker".into()
+            });
         };
         let Some(id) = publish.packet_identifier else {
             return scene.ledger.borrow_mut().arrived(&scene, number);
@@ -238,7 +255,10 @@ impl Broker {
             return;
         };
         let mut ack = Ack::new(id);
-        let known = session.received.iter().find(|(known, ..)| *known == id.get());
+        let known = session
+            .received
+            .iter()
+            .find(|(known, ..)| *known == id.get());
         if publish.qos == QoS::ExactlyOnce
             && let Some((_, known, _)) = known
         {
@@ -273,9 +293,10 @@ impl Broker {
         };
         let aliases = &mut self.connections[index].aliases;
         let known = aliases.iter().any(|(known, _)| *known == alias);
-        self.scene.require(known || !publish.topic.is_empty(), Rule::Limits, || {
-            format!("the broker does not know alias {alias}")
-        });
+        self.scene
+            .require(known || !publish.topic.is_empty(), Rule::Limits, || {
+                format!("the broker does not know alias {alias}")
+            });
         if !publish.topic.is_empty() {
             aliases.retain(|(known, _)| *known != alias);
             aliases.push((alias, publish.topic.as_str().into()));
@@ -289,7 +310,11 @@ impl Broker {
         let Some(session) = &mut self.session else {
             return;
         };
-        if let Some(at) = session.received.iter().position(|(known, ..)| *known == id.get()) {
+        if let Some(at) = session
+            .received
+            .iter()
+            .position(|(known, ..)| *known == id.get())
+        {
             let (_, number, passed_on) = session.received.remove(at);
             if !passed_on {
                 scene.ledger.borrow_mut().arrived(&scene, number);
@@ -349,7 +374,11 @@ impl Broker {
         if !connection.answers.is_empty() && session.sending.iter().any(|s| s.to_repeat) {
             return;
         }
-        for sending in session.sending.iter_mut().filter(|sending| sending.to_repeat) {
+        for sending in session
+            .sending
+            .iter_mut()
+            .filter(|sending| sending.to_repeat)
+        {
             sending.to_repeat = false;
             let packet_identifier = identifier(sending.id);
             if sending.stage == Stage::AwaitsPubComp {
@@ -387,7 +416,10 @@ impl Broker {
             return;
         };
         let id = ack.packet_identifier;
-        let found = session.sending.iter().position(|sending| sending.id == id.get());
+        let found = session
+            .sending
+            .iter()
+            .position(|sending| sending.id == id.get());
         if goes_on {
             if let Some(at) = found {
                 session.sending[at].stage = Stage::AwaitsPubComp;
@@ -408,7 +440,8 @@ impl Connection {
         };
         let topic = format!("d/{topic}/{number}");
         let payload = payload(number, len);
-        let mut publish = Publish::new(TopicName::new(&topic).unwrap_or(TopicName::EMPTY), &payload);
+        let mut publish =
+            Publish::new(TopicName::new(&topic).unwrap_or(TopicName::EMPTY), &payload);
         publish.qos = qos;
         publish.dup = dup;
         if qos != QoS::AtMostOnce {
@@ -416,6 +449,13 @@ impl Connection {
         }
         self.send(scene, &Packet::Publish(publish));
     }
+}
+
+/// Whether an answer has to wait for an earlier one. PUBACK, PUBREC and PUBREL keep their order, each among themselves
+/// [MQTT-4.6.0-2..4]; the order of others is free.
+fn waits_for(answer: &[u8], earlier: &[u8], reorders: bool) -> bool {
+    let kind = answer[0] >> 4;
+    !reorders || (matches!(kind, 4..=6) && earlier[0] >> 4 == kind)
 }
 
 /// `number` came under the identifier of `known`, which is not done with. Forgivable only if the client had

@@ -52,7 +52,11 @@ impl Session {
     pub(super) fn new_identifier(&mut self) -> u16 {
         loop {
             self.last_id = self.last_id.wrapping_add(1).max(1);
-            if self.sending.iter().all(|sending| sending.id != self.last_id) {
+            if self
+                .sending
+                .iter()
+                .all(|sending| sending.id != self.last_id)
+            {
                 return self.last_id;
             }
         }

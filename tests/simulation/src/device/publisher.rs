@@ -121,12 +121,17 @@ impl App {
             | PublishError::PacketTooLarge => ledger.is_over_limit(&self.scene, message),
             _ => false,
         };
-        self.scene.require(true_error, Rule::Outcome, || format!("{offer:?} is refused: {error}"));
+        self.scene.require(true_error, Rule::Outcome, || {
+            format!("{offer:?} is refused: {error}")
+        });
         None
     }
 
     fn withdraw(&self, number: u32, why: &str) {
-        self.scene.ledger.borrow_mut().withdrawn(&self.scene, number, why);
+        self.scene
+            .ledger
+            .borrow_mut()
+            .withdrawn(&self.scene, number, why);
     }
 
     /// Waits for the outcome of a message, now this way, now that.
@@ -145,7 +150,11 @@ impl App {
                 // It goes on with the next run.
                 Some(Err(DeliveryError::Stopped)) => self.scene.pause(100).await,
                 Some(outcome) => {
-                    return self.scene.ledger.borrow_mut().ended(&self.scene, number, outcome);
+                    return self
+                        .scene
+                        .ledger
+                        .borrow_mut()
+                        .ended(&self.scene, number, outcome);
                 }
                 None if self.scene.mishap(4) => return,
                 None => {}
@@ -165,14 +174,17 @@ impl App {
             expiry_s: None,
         };
         let number = self.scene.ledger.borrow_mut().offer(offer);
-        self.scene.note(|| format!("app: streams {number}, {} bytes", offer.len));
+        self.scene
+            .note(|| format!("app: streams {number}, {} bytes", offer.len));
         let payload = payload(number, offer.len);
         let mut source = Source {
             scene: &self.scene,
             rest: &payload,
         };
         let head = message(&offer, b"", &[]);
-        let streaming = self.client.publish_stream(&head, offer.len as u32, &mut source);
+        let streaming = self
+            .client
+            .publish_stream(&head, offer.len as u32, &mut source);
         let Some(result) = self.cut(streaming).await else {
             return self.withdraw(number, "dropped");
         };
@@ -192,7 +204,8 @@ impl App {
         let filter = format!("u/{}", self.scene.tape.below(3));
         let qos = draw_qos(&self.scene);
         let answer = self.cut(self.client.subscribe(&filter, qos)).await;
-        self.scene.note(|| format!("app: subscribed to {filter}: {answer:?}"));
+        self.scene
+            .note(|| format!("app: subscribed to {filter}: {answer:?}"));
         let is_true = match answer {
             None => true,
             Some(Ok(granted)) => {
@@ -200,15 +213,18 @@ impl App {
             }
             Some(Err(error)) => self.may_fail(error),
         };
-        self.scene.require(is_true, Rule::Outcome, || format!("{filter}: {answer:?}"));
+        self.scene
+            .require(is_true, Rule::Outcome, || format!("{filter}: {answer:?}"));
     }
 
     async fn unsubscribe(&self) {
         let filter = format!("u/{}", self.scene.tape.below(3));
         let answer = self.cut(self.client.unsubscribe(&filter)).await;
-        self.scene.note(|| format!("app: unsubscribed from {filter}: {answer:?}"));
+        self.scene
+            .note(|| format!("app: unsubscribed from {filter}: {answer:?}"));
         let is_true = !matches!(answer, Some(Err(error)) if !self.may_fail(error));
-        self.scene.require(is_true, Rule::Outcome, || format!("{filter}: {answer:?}"));
+        self.scene
+            .require(is_true, Rule::Outcome, || format!("{filter}: {answer:?}"));
     }
 
     fn may_fail(&self, error: SubscribeError) -> bool {
@@ -223,13 +239,14 @@ impl App {
 }
 
 fn draw_qos(scene: &Scene) -> QoS {
-    scene.tape.pick(&[
+    let all = [
         QoS::AtLeastOnce,
         QoS::ExactlyOnce,
         QoS::AtLeastOnce,
         QoS::ExactlyOnce,
         QoS::AtMostOnce,
-    ])
+    ];
+    scene.tape.pick(&all).min(scene.setup.highest_qos())
 }
 
 fn message<'a>(offer: &Offer, payload: &'a [u8], properties: &'a [Property<'a>]) -> Message<'a> {

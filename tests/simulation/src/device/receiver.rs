@@ -2,7 +2,10 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
-use mqtt_core::{codec::ReasonCode, session::{AckToken, Oversize}};
+use mqtt_core::{
+    codec::ReasonCode,
+    session::{AckToken, Oversize},
+};
 
 use super::App;
 use crate::{
@@ -54,7 +57,11 @@ impl App {
     async fn take_message(&self, message: Received<'_>, deferred: &mut Vec<(AckToken, u32)>) {
         let scene = &self.scene;
         let topic = message.topic();
-        let number = topic.as_str().rsplit('/').next().and_then(|number| number.parse().ok());
+        let number = topic
+            .as_str()
+            .rsplit('/')
+            .next()
+            .and_then(|number| number.parse().ok());
         let Some(number) = number else {
             return scene.violate(Rule::Content, || format!("a message with topic {topic:?}"));
         };
@@ -133,7 +140,10 @@ impl App {
             all == payload(number, total as usize)
         };
         scene.require(complete, Rule::Content, || {
-            format!("message {number} came as {} bytes of {total}, or damaged", all.len())
+            format!(
+                "message {number} came as {} bytes of {total}, or damaged",
+                all.len()
+            )
         });
         scene.ledger.borrow_mut().received(scene, number, qos);
     }
@@ -156,9 +166,14 @@ impl Guard<'_, '_> {
             return;
         };
         let number = self.number;
-        self.scene.ledger.borrow_mut().received(self.scene, number, message.qos());
+        self.scene
+            .ledger
+            .borrow_mut()
+            .received(self.scene, number, message.qos());
         let intact = message.payload() == payload(number, message.payload().len());
-        self.scene.require(intact, Rule::Content, || format!("message {number} is damaged"));
+        self.scene.require(intact, Rule::Content, || {
+            format!("message {number} is damaged")
+        });
     }
 }
 

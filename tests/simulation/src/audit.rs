@@ -72,6 +72,8 @@ pub(crate) struct Audit {
     pubrels: Vec<u16>,
     /// Messages that were read and wait for their acknowledgement: identifier, number, QoS.
     unacknowledged: VecDeque<(u16, u32, QoS)>,
+    /// Acknowledged before it was read to its end, which only a repetition may be.
+    acknowledged_early: Option<u16>,
     wrote_at: u64,
     /// The link does not take what the client writes.
     pub(crate) writing: bool,
@@ -102,6 +104,7 @@ impl Audit {
             pubrecs: VecDeque::new(),
             pubrels: Vec::new(),
             unacknowledged: VecDeque::new(),
+            acknowledged_early: None,
             wrote_at: now,
             writing: false,
             pinged: None,
@@ -134,6 +137,8 @@ impl Audit {
         let result = take_packets(&mut down, scene.setup.version, |packet, _| {
             self.read_packet(scene, &packet);
         });
+        // Of a large message the application may have the front already.
+        self.blocked |= down.first().is_some_and(|first| first >> 4 == 3);
         self.down = down;
         if let Err(error) = result {
             panic!("the model broker sent a bad packet: {error}");

@@ -48,13 +48,6 @@ pub(crate) struct Outbound {
     ended: Option<Outcome>,
 }
 
-impl Outbound {
-    /// The client has reported that it will not be delivered.
-    pub(crate) fn is_given_up(&self) -> bool {
-        matches!(self.ended, Some(Err(_)))
-    }
-}
-
 /// A message for the device.
 #[derive(Clone, Debug)]
 pub(crate) struct Inbound {
@@ -66,7 +59,7 @@ pub(crate) struct Inbound {
     /// How often the application got all of it, and was done with it.
     pub(crate) received: u32,
     pub(crate) released: u32,
-    /// The application did not want all of it.
+    /// The application refused it, or did not want all of it.
     pub(crate) dismissed: bool,
     /// The broker has forgotten it, or the device has.
     pub(crate) forgotten: bool,
@@ -266,6 +259,13 @@ impl Ledger {
         });
     }
 
+    /// Whether the client has given a message up, or had to forget it: it was switched off.
+    pub(crate) fn is_abandoned(&self, number: u32) -> bool {
+        let message = &self.outbound[number as usize];
+        let given_up = message.streamed || matches!(message.ended, Some(Err(_)));
+        given_up || message.boot != self.boot
+    }
+
     /// What must be true of each message when all is done.
     pub(crate) fn check_outbound(&self, scene: &Scene) {
         for (number, message) in self.outbound.iter().enumerate() {
@@ -356,7 +356,7 @@ impl Ledger {
             QoS::AtMostOnce => true,
             QoS::AtLeastOnce => false,
             // A device that was switched off has forgotten what it had.
-            QoS::ExactlyOnce => message.boot == boot && !message.forgotten,
+            QoS::ExactlyOnce => message.boot == boot && !message.forgotten && !message.dismissed,
         };
         scene.require(!doubled, Rule::ExactlyOnce, || {
             format!("the application got message {number} at {qos:?} twice")

@@ -162,6 +162,7 @@ impl Link {
         if state.silent && !detectable {
             state.break_it(&self.scene, None);
         }
+        wake(&mut state.reader);
         wake(&mut state.writer);
     }
 }
@@ -324,10 +325,11 @@ impl Reader {
         scene.require(!into.is_empty(), Rule::Memory, || {
             "no space to receive into".into()
         });
-        if is_asleep(&mut self.sleep, cx) {
+        let mut state = self.link.state();
+        state.reader = Some(cx.waker().clone());
+        if is_asleep(&scene, &mut self.sleep, cx) {
             return Poll::Pending;
         }
-        let mut state = self.link.state();
         state.check_fault(&scene);
         if state.down.is_empty() {
             if let Some(how) = state.broken {
@@ -336,7 +338,6 @@ impl Reader {
             if state.broker_gone && !state.silent {
                 return Poll::Ready(Ok(0));
             }
-            state.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
         if delays(&scene, &mut self.sleep, cx) {
@@ -380,11 +381,12 @@ impl Writer {
         let mut state = self.link.state();
         state.check_fault(&scene);
         state.audit.writing = true;
+        state.writer = Some(cx.waker().clone());
         if state.broken.is_some() || (state.broker_gone && !state.silent) {
             state.audit.leaving = true;
             return Poll::Ready(Err(ErrorKind::BrokenPipe));
         }
-        if is_asleep(&mut self.sleep, cx) || delays(&scene, &mut self.sleep, cx) {
+        if is_asleep(&scene, &mut self.sleep, cx) || delays(&scene, &mut self.sleep, cx) {
             return Poll::Pending;
         }
         let network = &scene.setup.network;
@@ -395,7 +397,6 @@ impl Writer {
         };
         let free = window.saturating_sub(state.up.len() + state.lost);
         if free == 0 {
-            state.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
         let len = bytes.len().min(free).min(network.piece);
@@ -421,11 +422,11 @@ impl Writer {
 }
 
 /// Whether the half waits for a stall to pass.
-fn is_asleep(sleep: &mut Option<Sleep>, cx: &mut Context<'_>) -> bool {
+fn is_asleep(scene: &Scene, sleep: &mut Option<Sleep>, cx: &mut Context<'_>) -> bool {
     let Some(sleeping) = sleep else {
         return false;
     };
-    if std::pin::Pin::new(sleeping).poll(cx).is_pending() {
+    if !scene.is_calm() && std::pin::Pin::new(sleeping).poll(cx).is_pending() {
         return true;
     }
     *sleep = None;
@@ -441,7 +442,7 @@ fn delays(scene: &Scene, sleep: &mut Option<Sleep>, cx: &mut Context<'_>) -> boo
     }
     if scene.mishap(network.stall_one_in) {
         *sleep = Some(clock::sleep(1 + scene.tape.below(network.stall_ms)));
-        return is_asleep(sleep, cx);
+        return is_asleep(scene, sleep, cx);
     }
     false
 }

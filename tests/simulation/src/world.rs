@@ -125,11 +125,11 @@ impl World {
     /// What must hold at every step.
     fn check(&mut self) {
         let links = self.network.links.borrow();
+        let killed = self.device.was_killed();
         for link in &links[self.ended..] {
             let state = link.state();
             if state.client_gone {
                 self.ended += 1;
-                let killed = self.device.was_killed();
                 drop(state);
                 if !killed {
                     self.link_ended(link);

@@ -1,6 +1,9 @@
 //! Messages of the server, and how the client acknowledges them.
 
-use mqtt_core::{QoS, codec::Publish};
+use mqtt_core::{
+    QoS,
+    codec::{FixedHeader, Publish, PublishHead},
+};
 
 use super::Audit;
 use crate::{ledger::number_of, scene::Scene, verdict::Rule};
@@ -14,7 +17,10 @@ impl Audit {
         if let Some(message) = scene.ledger.borrow_mut().inbound.get_mut(number as usize) {
             message.copies += 1;
         }
-        if let Some(id) = publish.packet_identifier {
+        let early = self.acknowledged_early.take();
+        if let Some(id) = publish.packet_identifier
+            && early != Some(id.get())
+        {
             self.unacknowledged
                 .push_back((id.get(), number, publish.qos));
         }
@@ -28,6 +34,10 @@ impl Audit {
             .unacknowledged
             .iter()
             .position(|entry| of_kind(entry) && entry.0 == id);
+        if at.is_none() && qos == QoS::ExactlyOnce && self.is_being_repeated(scene, id) {
+            self.acknowledged_early = Some(id);
+            return;
+        }
         let Some(at) = at else {
             return scene.violate(Rule::Acknowledgement, || {
                 format!("{qos:?} identifier {id} is acknowledged, and was not received")
@@ -44,6 +54,23 @@ impl Audit {
                 format!("message {number} is acknowledged before the application is done with it")
             });
         }
+    }
+
+    /// Whether the packet that is being read repeats a message that the application has.
+    fn is_being_repeated(&self, scene: &Scene, id: u16) -> bool {
+        let version = scene.setup.version;
+        let Ok(Some((header, len))) = FixedHeader::decode(&self.down, version) else {
+            return false;
+        };
+        let head = PublishHead::decode(header, &self.down[len..], version);
+        let Ok(Some((head, _))) = head else {
+            return false;
+        };
+        let number = head.topic.as_str().rsplit('/').next().and_then(|number| number.parse().ok());
+        let ledger = scene.ledger.borrow();
+        let message = number.and_then(|number: usize| ledger.inbound.get(number));
+        head.packet_identifier.is_some_and(|read| read.get() == id)
+            && message.is_some_and(|message| message.received > 0 || message.dismissed)
     }
 
     /// [MQTT-4.3.3-2]

@@ -75,7 +75,8 @@ impl Session {
         sending.chain(self.queue.iter().copied())
     }
 
-    pub(super) fn is_idle(&self) -> bool {
-        self.received.is_empty() && self.sending.is_empty() && self.queue.is_empty()
+    /// Whether nothing waits for the device.
+    pub(super) fn has_delivered(&self) -> bool {
+        self.sending.is_empty() && self.queue.is_empty()
     }
 }

@@ -93,6 +93,9 @@ impl App {
             }
             5 => {
                 scene.ledger.borrow_mut().released(number);
+                if scene.setup.version.is_v5() {
+                    scene.ledger.borrow_mut().dismissed(scene, number);
+                }
                 if let Some(message) = guard.message.take() {
                     message.reject(ReasonCode::NOT_AUTHORIZED);
                 }

@@ -233,6 +233,8 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         let partial = core::mem::take(&mut self.core.partial);
         self.core.partial_sent = 0;
         self.core.phase = Phase::Idle;
+        // Without CONNACK, the server may have begun a new session, and will not say so again.
+        self.core.subscribed &= self.core.was_connected;
         self.core.was_connected = false;
         self.core.large_ignored = false;
         let large = core::mem::take(&mut self.core.large_id);

@@ -55,6 +55,8 @@ pub(crate) struct Audit {
     connect: bool,
     /// CONNACK was read, and said so.
     session_present: Option<bool>,
+    /// The broker began a session on this link, and the client has not heard of it.
+    pub(crate) begins_session: bool,
     /// Nothing was written after CONNACK.
     silent: bool,
     /// The user or the client ends it.
@@ -78,9 +80,12 @@ pub(crate) struct Audit {
     /// The link does not take what the client writes.
     pub(crate) writing: bool,
     pinged: Option<u64>,
+    /// When answers were read, and what was true before that moment.
+    ponged: Option<(u64, u64)>,
     /// The application may keep the client from reading.
     blocked: bool,
     answered_at: u64,
+    answered_before: u64,
 }
 
 impl Audit {
@@ -93,6 +98,7 @@ impl Audit {
             down: Vec::new(),
             connect: false,
             session_present: None,
+            begins_session: false,
             silent: true,
             leaving: false,
             disconnect: false,
@@ -108,8 +114,10 @@ impl Audit {
             wrote_at: now,
             writing: false,
             pinged: None,
+            ponged: None,
             blocked: false,
             answered_at: now,
+            answered_before: now,
         }
     }
 
@@ -215,7 +223,11 @@ impl Audit {
             Packet::Publish(_) | Packet::PubRel(_) | Packet::PingResp
         );
         if is_answer {
-            self.answered_at = clock::elapsed();
+            let now = clock::elapsed();
+            if self.answered_at != now {
+                self.answered_before = self.answered_at;
+            }
+            self.answered_at = now;
         }
         match packet {
             Packet::ConnAck(connack) if connack.code == ReasonCode::SUCCESS => {
@@ -230,7 +242,10 @@ impl Audit {
             }
             Packet::SubAck(suback) => self.read_ack(scene, suback.packet_identifier.get()),
             Packet::UnsubAck(unsuback) => self.read_ack(scene, unsuback.packet_identifier.get()),
-            Packet::PingResp => self.pinged = None,
+            Packet::PingResp => {
+                let now = clock::elapsed();
+                self.ponged = self.pinged.take().map(|pinged| (now, pinged));
+            }
             _ => {}
         }
     }
@@ -245,10 +260,12 @@ impl Audit {
         }
         // Requests are no part of the session.
         scene.exchanges.borrow_mut().retain(|exchange| exchange.is_message());
+        self.begins_session = false;
         if !connack.session_present {
             let mut ledger = scene.ledger.borrow_mut();
             ledger.sessions += 1;
             ledger.session_lost = true;
+            ledger.untold = false;
             scene.exchanges.borrow_mut().clear();
         }
     }
@@ -296,14 +313,25 @@ impl Audit {
     /// The client has ended the link for this reason: not too early.
     pub(crate) fn check_end(&self, scene: &Scene, error: SessionError) {
         let options = &scene.setup.options;
+        let now = clock::elapsed();
+        // What was read at this very moment may have come after the decision.
+        let pinged = match self.ponged {
+            Some((at, pinged)) if at == now => Some(pinged),
+            _ => self.pinged,
+        };
+        let answered = if self.answered_at == now {
+            self.answered_before
+        } else {
+            self.answered_at
+        };
         let (since, timeout) = match error {
             SessionError::ConnAckTimeout => (self.begun, options.connack_timeout_ms),
-            SessionError::PingTimeout => (self.pinged.unwrap_or(u64::MAX), options.ping_timeout_ms),
-            SessionError::AckTimeout => (self.answered_at, options.ack_timeout_ms),
+            SessionError::PingTimeout => (pinged.unwrap_or(u64::MAX), options.ping_timeout_ms),
+            SessionError::AckTimeout => (answered, options.ack_timeout_ms),
             _ => return,
         };
         let due = since.saturating_add(u64::from(timeout));
-        scene.require(clock::elapsed() >= due, Rule::Deadline, || {
+        scene.require(now >= due, Rule::Deadline, || {
             format!("link {} ended too early: {error}", self.number)
         });
     }

@@ -133,6 +133,7 @@ impl Broker {
     fn begin_session(&mut self) {
         self.forget();
         self.scene.summary.borrow_mut().sessions += 1;
+        self.scene.ledger.borrow_mut().generation += 1;
         self.session = Some(Session::default());
     }
 

@@ -40,6 +40,8 @@ pub(crate) struct Outbound {
     at: u64,
     /// How often the broker took it over as new.
     pub(crate) arrivals: u32,
+    /// The sessions of broker and client in which that was.
+    arrived_in: Option<(u32, u32)>,
     /// The session, as the client knows it, in which it was last written in full; and the link.
     pub(crate) written: Option<(u32, u32)>,
     pub(crate) refused: Option<ReasonCode>,
@@ -80,6 +82,10 @@ pub(crate) struct Ledger {
     pub(crate) closed_by_peer: u32,
     /// The session began anew after something was sent in an earlier one.
     pub(crate) session_lost: bool,
+    /// Sessions of the broker. It has begun one that the client has not been told of: nobody can tell then which
+    /// exchanges go on, and QoS 2 is as good as its broker.
+    pub(crate) generation: u32,
+    pub(crate) untold: bool,
     /// Outbox policies of this boot, the present one last.
     pub(crate) policies: Vec<OutboxPolicy>,
     /// The application has dropped its inbox: messages are acknowledged unseen.
@@ -137,6 +143,7 @@ impl Ledger {
             link: 0,
             at: clock::elapsed(),
             arrivals: 0,
+            arrived_in: None,
             written: None,
             refused: None,
             collided: false,
@@ -182,7 +189,7 @@ impl Ledger {
             .any(|policy| matches!(policy, OutboxPolicy::DropOldest | OutboxPolicy::KeepLatest));
         match outcome {
             Ok(_) if message.qos == QoS::AtMostOnce => true,
-            Ok(_) => message.arrivals > 0 || message.collided,
+            Ok(_) => message.arrivals > 0 || message.collided || self.is_uncertain(message.qos),
             Err(DeliveryError::Rejected(code)) => {
                 message.refused == Some(code) || self.is_over_limit(scene, message)
             }
@@ -200,6 +207,10 @@ impl Ledger {
                 .is_some_and(|expiry| clock::elapsed() - message.at >= u64::from(expiry) * 1_000),
             _ => false,
         }
+    }
+
+    fn is_uncertain(&self, qos: QoS) -> bool {
+        self.untold && qos == QoS::ExactlyOnce
     }
 
     /// Whether the server's limits keep the message from being sent.
@@ -249,7 +260,10 @@ impl Ledger {
             scene.summary.borrow_mut().arrived += 1;
         }
         scene.note(|| format!("broker: has {number}"));
-        let doubled = message.qos == QoS::ExactlyOnce && message.arrivals > 1 && once;
+        let here = (self.generation, message.written.map_or(0, |(session, _)| session));
+        let before = message.arrived_in.replace(here);
+        let known = before.is_some_and(|before| before.0 == here.0 || before.1 != here.1);
+        let doubled = message.qos == QoS::ExactlyOnce && message.arrivals > 1 && once && known;
         scene.require(!doubled, Rule::ExactlyOnce, || {
             format!("message {number} came {} times", message.arrivals)
         });
@@ -272,7 +286,8 @@ impl Ledger {
             let kept = message.stage == Stage::Accepted
                 && message.boot == self.boot
                 && message.qos != QoS::AtMostOnce;
-            if !kept || message.arrivals > 0 || message.collided {
+            let uncertain = self.is_uncertain(message.qos);
+            if !kept || message.arrivals > 0 || message.collided || uncertain {
                 continue;
             }
             let excused = match message.ended {
@@ -346,7 +361,7 @@ impl Ledger {
             scene.summary.borrow_mut().received += 1;
             message.boot = boot;
             let last = &mut self.received_last[usize::from(message.topic)][qos as usize];
-            scene.require(*last <= number, Rule::Order, || {
+            scene.require(*last <= number || message.dismissed, Rule::Order, || {
                 format!("received {number} after {last} of the same topic and QoS")
             });
             *last = number.max(*last);
@@ -379,7 +394,7 @@ impl Ledger {
     /// Whether the client may acknowledge message `number`.
     pub(crate) fn may_acknowledge(&self, number: u32) -> bool {
         let message = &self.inbound[number as usize];
-        if message.dismissed || self.deaf {
+        if message.dismissed || self.deaf || self.is_uncertain(message.qos) {
             return true;
         }
         // Of a repetition, the first copy may still be with the application.
@@ -391,7 +406,8 @@ impl Ledger {
             let owed = message.qos != QoS::AtMostOnce
                 && !message.forgotten
                 && !message.dismissed
-                && !self.deaf;
+                && !self.deaf
+                && !self.is_uncertain(message.qos);
             scene.require(!owed || message.received > 0, Rule::AtLeastOnce, || {
                 format!("the application never got message {number}: {message:?}")
             });

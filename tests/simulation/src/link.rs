@@ -162,8 +162,16 @@ impl Link {
         if state.silent && !detectable {
             state.break_it(&self.scene, None);
         }
+        // What is still on its way comes now, or it would disturb the peace.
+        state.look_at = state.look_at.map(|_| clock::elapsed());
         wake(&mut state.reader);
         wake(&mut state.writer);
+    }
+
+    /// Whether nothing comes through any more, and the client has not found out.
+    pub(crate) fn is_silent(&self) -> bool {
+        let state = self.state();
+        state.silent && !state.client_gone
     }
 }
 
@@ -181,6 +189,13 @@ impl Link {
     pub(crate) fn is_over(&self) -> bool {
         let state = self.state();
         state.up.is_empty() && !state.silent && (state.client_gone || state.broken.is_some())
+    }
+
+    /// The broker has a new session; the client may never hear of it.
+    pub(crate) fn begins_session(&self) {
+        let mut state = self.state();
+        state.audit.begins_session = true;
+        self.scene.ledger.borrow_mut().untold |= state.client_gone;
     }
 
     pub(crate) fn send(&self, bytes: &[u8]) {
@@ -274,6 +289,7 @@ impl State {
         }
         self.client_gone = true;
         self.audit.leaving = true;
+        scene.ledger.borrow_mut().untold |= self.audit.begins_session;
         scene.note(|| format!("link {}: the client has left", self.number));
         if !self.silent {
             let at = clock::elapsed() + u64::from(latency(scene));

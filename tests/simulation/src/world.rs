@@ -282,7 +282,11 @@ impl World {
     }
 
     fn is_done(&self) -> bool {
-        self.device.is_done() && self.broker.is_idle() && self.broker.has_connection()
+        let silent = self.network.links.borrow().last().is_some_and(Link::is_silent);
+        !silent
+            && self.device.is_done()
+            && self.broker.is_idle()
+            && self.broker.has_connection()
     }
 
     fn is_at_rest(&self) -> bool {

@@ -209,6 +209,7 @@ impl Broker {
         let kept = self.session.is_some() && !connect.clean_session;
         if !kept {
             self.begin_session();
+            self.connections[index].link.begins_session();
         }
         if let Some(session) = &mut self.session {
             session.expires = None;

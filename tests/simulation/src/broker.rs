@@ -193,7 +193,7 @@ impl Broker {
     fn is_session_idle(&self, session: &Session) -> bool {
         let ledger = self.scene.ledger.borrow();
         let mut received = session.received.iter();
-        session.has_delivered() && received.all(|(_, number, _)| ledger.is_abandoned(*number))
+        session.has_delivered() && received.all(|(_, number, _)| ledger.is_abandoned(&self.scene, *number))
     }
 
     pub(crate) fn has_connection(&self) -> bool {

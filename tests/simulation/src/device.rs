@@ -130,6 +130,7 @@ impl Device {
     pub(crate) fn leave(&mut self) {
         let app = self.app.clone();
         app.control.over.set(true);
+        app.scene.ledger.borrow_mut().says_goodbye();
         self.executor
             .spawn(async move { app.client.disconnect().await });
     }

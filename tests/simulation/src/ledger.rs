@@ -88,6 +88,8 @@ pub(crate) struct Ledger {
     pub(crate) untold: bool,
     /// Outbox policies of this boot, the present one last.
     pub(crate) policies: Vec<OutboxPolicy>,
+    /// The newest link when the application said goodbye: it may end early.
+    pub(crate) farewell: u32,
     /// The application has dropped its inbox: messages are acknowledged unseen.
     pub(crate) deaf: bool,
     /// Filters that the broker has granted at some time.
@@ -127,6 +129,10 @@ impl Ledger {
         self.closed_by_peer = 0;
         self.session_lost = false;
         self.policies = vec![policy];
+    }
+
+    pub(crate) fn says_goodbye(&mut self) {
+        self.farewell = self.links;
     }
 
     pub(crate) fn offer(&mut self, message: Offer) -> u32 {
@@ -274,9 +280,10 @@ impl Ledger {
     }
 
     /// Whether the client has given a message up, or had to forget it: it was switched off.
-    pub(crate) fn is_abandoned(&self, number: u32) -> bool {
+    pub(crate) fn is_abandoned(&self, scene: &Scene, number: u32) -> bool {
         let message = &self.outbound[number as usize];
-        let given_up = message.streamed || matches!(message.ended, Some(Err(_)));
+        let poisoned = self.check_outcome(scene, number, Err(DeliveryError::Poison));
+        let given_up = message.streamed || matches!(message.ended, Some(Err(_))) || poisoned;
         given_up || message.boot != self.boot
     }
 

@@ -150,6 +150,10 @@ impl World {
             LinkEnd::Session(SessionError::Protocol(ProtocolError::SessionPresent)) => {
                 !self.scene.setup.version.is_v5()
             }
+            // Exchanges of a session that is gone count still.
+            LinkEnd::Session(SessionError::Protocol(ProtocolError::ReceiveMaximum)) => {
+                !self.scene.ledger.borrow().untold
+            }
             LinkEnd::Session(SessionError::Decode(_) | SessionError::Protocol(_))
             | LinkEnd::Options(_) => true,
             LinkEnd::Session(error) => {

@@ -463,7 +463,7 @@ fn waits_for(answer: &[u8], earlier: &[u8], reorders: bool) -> bool {
 /// to forget: it was switched off, or gave the message up and said so.
 fn check_collision(scene: &Scene, known: u32, number: u32) {
     let mut ledger = scene.ledger.borrow_mut();
-    let forgivable = ledger.is_abandoned(known);
+    let forgivable = ledger.is_abandoned(scene, known);
     ledger.outbound[number as usize].collided = true;
     scene.require(forgivable, Rule::Identifier, || {
         format!("message {number} came under the identifier of another one")

@@ -46,6 +46,7 @@ impl App {
             13 => self.unsubscribe().await,
             14 if self.scene.mishap(3) => {
                 self.scene.note(|| "app: disconnects".into());
+                self.scene.ledger.borrow_mut().says_goodbye();
                 self.cut(self.client.disconnect()).await;
             }
             _ => self.scene.pause(self.scene.setup.chaos_ms / 4).await,

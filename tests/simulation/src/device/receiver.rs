@@ -120,7 +120,10 @@ impl App {
         };
         if scene.setup.options.oversize == Oversize::Skip {
             // There is nothing more to come; that it was there is what there is to know.
-            return scene.ledger.borrow_mut().received(scene, number, qos);
+            // It may be there again, since it was not taken whole.
+            let mut ledger = scene.ledger.borrow_mut();
+            ledger.dismissed(scene, number);
+            return ledger.received(scene, number, qos);
         }
         let mut all = Vec::new();
         loop {

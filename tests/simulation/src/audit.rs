@@ -60,7 +60,7 @@ pub(crate) struct Audit {
     /// Nothing was written after CONNACK.
     silent: bool,
     /// The user or the client ends it.
-    pub(crate) leaving: bool,
+    leaving: Option<u64>,
     disconnect: bool,
     keep_alive_ms: u64,
     quota: usize,
@@ -100,7 +100,7 @@ impl Audit {
             session_present: None,
             begins_session: false,
             silent: true,
-            leaving: false,
+            leaving: None,
             disconnect: false,
             keep_alive_ms: 0,
             quota: scene.setup.options.max_in_flight.into(),
@@ -119,6 +119,11 @@ impl Audit {
             answered_at: now,
             answered_before: now,
         }
+    }
+
+    /// The client has decided to end it, or finds it broken.
+    pub(crate) fn leaves(&mut self) {
+        self.leaving.get_or_insert(clock::elapsed());
     }
 
     /// The client has written these bytes.
@@ -289,7 +294,7 @@ impl Audit {
     pub(crate) fn next_check(&self, scene: &Scene) -> Option<u64> {
         let options = &scene.setup.options;
         let farewell = scene.ledger.borrow().farewell == self.number;
-        if self.leaving || self.disconnect || farewell {
+        if self.leaving.is_some() || self.disconnect || farewell {
             return None;
         }
         if self.session_present.is_none() {
@@ -311,7 +316,7 @@ impl Audit {
     /// The client has ended the link for this reason: not too early.
     pub(crate) fn check_end(&self, scene: &Scene, error: SessionError) {
         let options = &scene.setup.options;
-        let now = clock::elapsed();
+        let now = self.leaving.unwrap_or(clock::elapsed());
         // What was read at this very moment may have come after the decision.
         let pinged = match self.ponged {
             Some((at, pinged)) if at == now => Some(pinged),

@@ -288,7 +288,7 @@ impl State {
             return;
         }
         self.client_gone = true;
-        self.audit.leaving = true;
+        self.audit.leaves();
         scene.ledger.borrow_mut().untold |= self.audit.begins_session;
         scene.note(|| format!("link {}: the client has left", self.number));
         if !self.silent {
@@ -399,7 +399,7 @@ impl Writer {
         state.audit.writing = true;
         state.writer = Some(cx.waker().clone());
         if state.broken.is_some() || (state.broker_gone && !state.silent) {
-            state.audit.leaving = true;
+            state.audit.leaves();
             return Poll::Ready(Err(ErrorKind::BrokenPipe));
         }
         if is_asleep(&scene, &mut self.sleep, cx) || delays(&scene, &mut self.sleep, cx) {
@@ -466,7 +466,7 @@ fn delays(scene: &Scene, sleep: &mut Option<Sleep>, cx: &mut Context<'_>) -> boo
 impl Close for Writer {
     async fn close(&mut self) {
         let scene = self.link.scene.clone();
-        self.link.state().audit.leaving = true;
+        self.link.state().audit.leaves();
         if scene.mishap(20) {
             scene.pause(5_000).await;
         }

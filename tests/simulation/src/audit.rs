@@ -126,6 +126,10 @@ impl Audit {
         self.leaving.get_or_insert(clock::elapsed());
     }
 
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.is_some()
+    }
+
     /// The client has written these bytes.
     pub(crate) fn wrote(&mut self, scene: &Scene, bytes: &[u8]) {
         self.writing = false;

@@ -168,10 +168,10 @@ impl Link {
         wake(&mut state.writer);
     }
 
-    /// Whether nothing comes through any more, and the client has not found out.
-    pub(crate) fn is_silent(&self) -> bool {
+    /// Whether the client has begun to leave it, or is bound to.
+    pub(crate) fn is_doomed(&self) -> bool {
         let state = self.state();
-        state.silent && !state.client_gone
+        state.silent || state.broken.is_some() || state.broker_gone || state.audit.is_leaving()
     }
 }
 

@@ -287,8 +287,8 @@ impl World {
     }
 
     fn is_done(&self) -> bool {
-        let silent = self.network.links.borrow().last().is_some_and(Link::is_silent);
-        !silent
+        let doomed = self.network.links.borrow().last().is_some_and(Link::is_doomed);
+        !doomed
             && self.device.is_done()
             && self.broker.is_idle()
             && self.broker.has_connection()

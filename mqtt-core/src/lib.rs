@@ -18,6 +18,7 @@
 //! | [`session`] | the state machine: in-flight messages, keep-alive, resume | all of the above |
 //! | [`platform`] | topics and payloads of ThingsBoard and others, for any MQTT client | `codec`, [`Publication`] |
 //! | `client` (feature) | the driver: `Client`, `Inbox`, `Runner` over `embedded-io-async` | all of the above |
+//! | `outbox` (feature `client`) | messages that outlive a loss of power | `client` |
 //!
 //! # What always holds
 //!
@@ -27,7 +28,8 @@
 //! - Bytes from a peer cannot panic. What the standard forbids ends the link with a typed error and delivers nothing.
 //! - A message too large for the receive buffer is streamed or skipped, never silently lost; the link stays up.
 //! - What was accepted at QoS 1 or 2 is kept until it is acknowledged, or its end is reported as a
-//!   [`DeliveryError`](session::DeliveryError). It is kept in memory: a restart of the device forgets it.
+//!   [`DeliveryError`](session::DeliveryError). It is kept in memory: a restart of the device forgets it. What must
+//!   outlive that goes through an `outbox`.
 //!
 //! [clock]: Instant
 //!
@@ -97,7 +99,7 @@
 //! | feature | effect |
 //! | --- | --- |
 //! | `v5` | MQTT 5 beside 3.1.1; the version is chosen by [`Options::version`](session::Options::version) at run time |
-//! | `client` | the module `client` |
+//! | `client` | the modules `client` and `outbox` |
 //! | `defmt` | `defmt::Format` for packets, messages, errors, states and counters; not for handles, buffers and options. Log lines as with `log` |
 //! | `log` | the client logs the state of the link and skipped messages |
 #![no_std]
@@ -125,6 +127,8 @@ mod bytes;
 pub mod client;
 pub mod codec;
 mod json;
+#[cfg(feature = "client")]
+pub mod outbox;
 pub mod platform;
 mod publication;
 mod receive;

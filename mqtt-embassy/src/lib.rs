@@ -154,6 +154,8 @@ mod macros;
 mod clock;
 #[cfg(feature = "flash")]
 mod flash;
+#[cfg(feature = "flash")]
+mod flash_queue;
 mod kind;
 mod storage;
 mod stream;
@@ -188,12 +190,15 @@ pub use self::{
     tcp::{TcpConnector, TcpLink, TcpStream},
 };
 
-#[cfg(feature = "flash")]
-pub use self::flash::{Activate, FlashError, FlashFault, FlashStore, UnsuitableFlash};
 #[cfg(feature = "tls")]
 pub use self::tls::{TlsConnector, TlsOptions};
 #[cfg(feature = "websocket")]
 pub use self::websocket::{WsConnector, WsLink, WsReader, WsWriter};
+#[cfg(feature = "flash")]
+pub use self::{
+    flash::{Activate, FlashError, FlashFault, FlashStore, UnsuitableFlash},
+    flash_queue::{FlashQueue, FlashQueueError},
+};
 
 /// Publishes and subscribes. Cheap to clone, `Send` and `Sync`.
 pub type Client = mqtt_core::client::Client<Embassy>;
@@ -203,5 +208,7 @@ pub type Inbox = mqtt_core::client::Inbox<Embassy>;
 pub type Runner = mqtt_core::client::Runner<Embassy>;
 /// What becomes of one publication.
 pub type Delivery = mqtt_core::client::Delivery<Embassy>;
+/// Accepts messages into a store, a `FlashQueue` for example, and publishes them from there: eight at once.
+pub type Outbox<S> = mqtt_core::outbox::Outbox<Embassy, S, &'static mut [u8], 8>;
 /// A received message, still in the receive buffer.
 pub type Received<'i> = mqtt_core::client::Received<'i, Embassy>;

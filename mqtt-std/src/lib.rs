@@ -55,6 +55,10 @@ mod failure;
 mod kind;
 mod link;
 mod options;
+#[cfg(unix)]
+mod outbox;
+#[cfg(unix)]
+mod outbox_file;
 mod runner;
 mod timer;
 #[cfg(unix)]
@@ -68,6 +72,7 @@ pub use mqtt_core::{
         DecodeError, EncodeError, Fault, PacketIdentifier, Properties, Property, QoS, ReasonCode,
         RetainHandling, Subscription, TopicError, TopicFilter, TopicName, Version, Writer,
     },
+    outbox::{AcceptError, Interval, Loss, RunError},
     platform,
     session::{
         AckToken, Authentication, Counters, DeliveryError, OutboxPolicy, Oversize, ProtocolError,
@@ -75,8 +80,6 @@ pub use mqtt_core::{
     },
 };
 
-#[cfg(unix)]
-pub use self::update_file::UpdateFile;
 pub use self::{
     error::Error,
     failure::{ConnectFailure, Stage},
@@ -84,6 +87,12 @@ pub use self::{
     options::{Options, OptionsError, Will},
     runner::{Runner, new},
     timer::{now, sleep_until},
+};
+#[cfg(unix)]
+pub use self::{
+    outbox::{Outbox, outbox},
+    outbox_file::OutboxFile,
+    update_file::UpdateFile,
 };
 
 /// Publishes and subscribes. Cheap to clone, `Send` and `Sync`.

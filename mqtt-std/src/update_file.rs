@@ -161,7 +161,7 @@ impl UpdateStore for UpdateFile {
 }
 
 /// Makes a rename in the directory of `path` durable.
-fn sync_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     let directory = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());

@@ -18,6 +18,7 @@ pub mod mosquitto;
 pub mod peer;
 pub mod probe;
 pub mod proxy;
+pub mod raw;
 pub mod recorder;
 pub mod simulator;
 pub mod statements;

@@ -385,6 +385,18 @@ impl<K: Kind> Client<K> {
         })
     }
 
+    /// Whether a message could be published at all: `body` bytes behind the fixed header, with MQTT 5 `section` more.
+    pub(crate) fn check(
+        &self,
+        qos: QoS,
+        retain: bool,
+        body: usize,
+        section: usize,
+    ) -> Result<(), PublishError> {
+        self.shared
+            .with(|inner| inner.session.check(qos, retain, body, section))
+    }
+
     fn queue<T>(
         &self,
         f: impl FnOnce(&mut Inner<K>) -> Result<T, PublishError>,

@@ -20,7 +20,7 @@ pub(super) struct Timers {
     ping: Ping,
     /// PINGRESP is due.
     awaited: bool,
-    /// Bytes were given out, and nothing says yet that the transport has them.
+    /// Bytes were given out, or a ping is due, and nothing says yet that the transport has them.
     writing: bool,
     /// The application does not take what was received.
     blocked: bool,
@@ -104,9 +104,10 @@ impl Timers {
     /// Since when we, or the peer, have been silent, if that is of interest. The peer's counts too: a device that publishes
     /// at QoS 0 only would otherwise not notice a dead link.
     fn quiet_since(&self) -> Option<Instant> {
-        if self.ping != Ping::No || self.keep_alive_ms == 0 || self.writing {
+        if self.keep_alive_ms == 0 || self.writing {
             return None;
         }
+        // A peer that owes an answer has its own deadline, but must hear from us all the same.
         Some(if self.blocked || self.awaited {
             self.sent
         } else {
@@ -131,6 +132,8 @@ impl Core {
         match self.deadline() {
             Some((at, due)) if now.has_reached(at) => match due {
                 Due::PingReq => {
+                    // Begun: a transport that is busy with something else must not take for ever.
+                    self.timers.begin_write(now);
                     self.timers.ping = Ping::Due;
                     self.output = true;
                     Ok(())

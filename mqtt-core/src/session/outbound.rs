@@ -15,7 +15,7 @@ use super::{
     Outcome, ProtocolError, PublishError, Session, SessionError, State, Ticket, bump,
     event::{self, failure},
     marks,
-    slot::{Kind, Slot},
+    slot::{BYTES_MAX, Kind, Slot},
     states,
     table::to_len,
 };
@@ -71,6 +71,28 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             accepted(self);
         }
         Ok(Ticket(id))
+    }
+
+    /// Whether a message could be published if nothing else were queued: `body` bytes behind the fixed header, and
+    /// with MQTT 5 the properties, which are `section` bytes with their length.
+    #[cfg(feature = "client")]
+    pub(crate) fn check(
+        &mut self,
+        qos: QoS,
+        retain: bool,
+        body: usize,
+        section: usize,
+    ) -> Result<(), PublishError> {
+        self.check_publish(qos, retain)?;
+        let properties = if self.core.is_v5() { section.max(1) } else { 0 };
+        let body = body.saturating_add(properties);
+        let end = self.buffer.as_mut().len().min(BYTES_MAX);
+        let space = end.saturating_sub(self.core.base as usize);
+        if body.saturating_add(FixedHeader::len_of(space)) > space {
+            return Err(PublishError::TooLarge);
+        }
+        self.check_packet_size(body.saturating_add(FixedHeader::len_of(body)))?;
+        Ok(())
     }
 
     /// What can be refused before a byte is written: limits that the server announced (MQTT 5 §3.2.2.3).

@@ -323,6 +323,17 @@ impl<'a> Properties<'a> {
         result
     }
 
+    /// The properties of a PUBLISH from a section that was kept; `None` if it is not one.
+    #[cfg(feature = "client")]
+    pub(crate) fn of_publish(section: &'a [u8]) -> Option<Self> {
+        let mut properties = Self::NONE;
+        let mut reader = Reader::new(section);
+        properties
+            .read(&mut reader, Version::V5, Place::Publish)
+            .ok()?;
+        reader.is_empty().then_some(properties)
+    }
+
     /// Properties from bytes that are known to be right, without their length.
     pub(crate) const fn from_checked(bytes: &'a [u8]) -> Self {
         Self {

@@ -191,7 +191,8 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         self.core.next = 0;
         self.core.requests = 0;
         self.core.in_flight = self.count(states::IN_FLIGHT);
-        self.core.inbound = self.count(states::INBOUND);
+        // The server counts those that it sends on this connection (MQTT 5 §4.9).
+        self.core.inbound = 0;
         self.core.output = true;
         if self.core.subscribed {
             self.core.subscribe_id = 0;

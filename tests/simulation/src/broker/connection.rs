@@ -34,6 +34,8 @@ pub(super) struct Connection {
     heard: u64,
     /// Messages at QoS 1 and 2 that the device takes at once.
     quota: usize,
+    /// How many of them are out, as MQTT 5 §4.9 counts: PUBREL of an earlier connection is none.
+    out: usize,
     /// What is to be sent, and when.
     answers: Vec<(u64, Vec<u8>)>,
     aliases: Vec<(u16, String)>,
@@ -58,6 +60,7 @@ impl Connection {
             keep_alive_ms: 0,
             heard: clock::elapsed(),
             quota: 0,
+            out: 0,
             answers: Vec::new(),
             aliases: Vec::new(),
         }
@@ -394,7 +397,12 @@ impl Broker {
             let qos = scene.ledger.borrow().inbound[number as usize].qos;
             let mut id = 0;
             if qos != QoS::AtMostOnce {
-                if session.sending.len() >= connection.quota {
+                let out = if scene.setup.version.is_v5() {
+                    connection.out
+                } else {
+                    session.sending.len()
+                };
+                if out >= connection.quota {
                     return;
                 }
                 id = session.new_identifier();
@@ -426,8 +434,12 @@ impl Broker {
                 session.sending[at].stage = Stage::AwaitsPubComp;
             }
             self.connections[index].answer(&scene, &Packet::PubRel(Ack::new(id)));
-        } else if let Some(at) = found {
-            session.sending.remove(at);
+        } else {
+            let out = &mut self.connections[index].out;
+            *out = out.saturating_sub(1);
+            if let Some(at) = found {
+                session.sending.remove(at);
+            }
         }
     }
 }
@@ -447,6 +459,7 @@ impl Connection {
         publish.dup = dup;
         if qos != QoS::AtMostOnce {
             publish.packet_identifier = Some(identifier(id));
+            self.out += 1;
         }
         self.send(scene, &Packet::Publish(publish));
     }

@@ -191,7 +191,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         self.core.next = 0;
         self.core.requests = 0;
         self.core.in_flight = self.count(states::IN_FLIGHT);
-        // The server counts those that it sends on this connection (MQTT 5 §4.9).
+        // The server counts those that it sends on this connection (MQTT 5 §4.9), and so do we.
         self.core.inbound = 0;
         self.core.output = true;
         if self.core.subscribed {

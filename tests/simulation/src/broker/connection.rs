@@ -34,8 +34,6 @@ pub(super) struct Connection {
     heard: u64,
     /// Messages at QoS 1 and 2 that the device takes at once.
     quota: usize,
-    /// How many of them are out, as MQTT 5 §4.9 counts: PUBREL of an earlier connection is none.
-    out: usize,
     /// What is to be sent, and when.
     answers: Vec<(u64, Vec<u8>)>,
     aliases: Vec<(u16, String)>,
@@ -60,7 +58,6 @@ impl Connection {
             keep_alive_ms: 0,
             heard: clock::elapsed(),
             quota: 0,
-            out: 0,
             answers: Vec::new(),
             aliases: Vec::new(),
         }
@@ -384,6 +381,7 @@ impl Broker {
             .filter(|sending| sending.to_repeat)
         {
             sending.to_repeat = false;
+            sending.counts = sending.stage == Stage::AwaitsAck;
             let packet_identifier = identifier(sending.id);
             if sending.stage == Stage::AwaitsPubComp {
                 connection.send(&scene, &Packet::PubRel(Ack::new(packet_identifier)));
@@ -398,7 +396,7 @@ impl Broker {
             let mut id = 0;
             if qos != QoS::AtMostOnce {
                 let out = if scene.setup.version.is_v5() {
-                    connection.out
+                    session.sending.iter().filter(|sending| sending.counts).count()
                 } else {
                     session.sending.len()
                 };
@@ -411,6 +409,7 @@ impl Broker {
                     id,
                     stage: Stage::AwaitsAck,
                     to_repeat: false,
+                    counts: true,
                 });
             }
             session.queue.pop_front();
@@ -434,12 +433,8 @@ impl Broker {
                 session.sending[at].stage = Stage::AwaitsPubComp;
             }
             self.connections[index].answer(&scene, &Packet::PubRel(Ack::new(id)));
-        } else {
-            let out = &mut self.connections[index].out;
-            *out = out.saturating_sub(1);
-            if let Some(at) = found {
-                session.sending.remove(at);
-            }
+        } else if let Some(at) = found {
+            session.sending.remove(at);
         }
     }
 }
@@ -459,7 +454,6 @@ impl Connection {
         publish.dup = dup;
         if qos != QoS::AtMostOnce {
             publish.packet_identifier = Some(identifier(id));
-            self.out += 1;
         }
         self.send(scene, &Packet::Publish(publish));
     }

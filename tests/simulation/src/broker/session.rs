@@ -26,6 +26,8 @@ pub(super) struct Sending {
     pub(super) stage: Stage,
     /// It was sent on an earlier connection, and not yet on this one.
     pub(super) to_repeat: bool,
+    /// PUBLISH was sent on this connection: it counts against the quota [MQTT-3.3.4-9].
+    pub(super) counts: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,6 +68,7 @@ impl Session {
     pub(super) fn interrupted(&mut self) {
         for sending in &mut self.sending {
             sending.to_repeat = true;
+            sending.counts = false;
         }
     }
 

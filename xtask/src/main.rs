@@ -6,7 +6,9 @@ mod codec;
 mod firmware;
 mod image;
 mod install;
+mod mutants;
 mod sdks;
+mod simulate;
 mod size;
 mod statements;
 mod steps;
@@ -51,6 +53,10 @@ enum Command {
     },
     /// Licences, sources and bans of all dependencies; installs cargo-deny
     Deny,
+    /// Simulated lives of a device, by seeds; the first failure is told in as few decisions as possible
+    Simulate(simulate::Arguments),
+    /// Deliberate mistakes in session and client, each of which the simulation must catch
+    Mutants(mutants::Arguments),
     /// Writes `docs/statements.md`: each statement of the standard, and its tests
     Statements,
 }
@@ -72,6 +78,8 @@ fn run() -> Result<()> {
         Command::Firmware(arguments) => firmware::run(&arguments),
         Command::Bench { runs } => bench::run(runs),
         Command::Deny => install::check_dependencies(),
+        Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Mutants(arguments) => mutants::run(&arguments),
         Command::Statements => statements::write(),
     }
 }

@@ -57,7 +57,17 @@ pub(crate) fn steps(steps: &mut Steps) -> Result<()> {
 
 fn build() -> Result<PathBuf> {
     let mut build = cargo();
-    build.args(["build", "--quiet", "--profile", PROFILE, "-p", "mqtt-simulation"]);
-    ensure!(build.status().context("cargo")?.success(), "the simulation does not build");
+    build.args([
+        "build",
+        "--quiet",
+        "--profile",
+        PROFILE,
+        "-p",
+        "mqtt-simulation",
+    ]);
+    ensure!(
+        build.status().context("cargo")?.success(),
+        "the simulation does not build"
+    );
     Ok(Workspace::load()?.target_dir.join(PROFILE).join("simulate"))
 }

@@ -1,10 +1,10 @@
 //! What becomes of messages on the next link.
 
 use crate::common::{
-    IN_ONE_PIECE, SUBSCRIPTIONS, Setup, Trace, VERSIONS, converse, converse_in, puback, pubcomp,
-    pubrec, pubrel, suback,
+    FILTERS, IN_ONE_PIECE, SUBSCRIPTIONS, Setup, Trace, VERSIONS, converse, converse_in, puback,
+    pubcomp, pubrec, pubrel, suback,
 };
-use mqtt_core::{Message, Version, codec::Packet, session::DeliveryError};
+use mqtt_core::{Message, Version, session::DeliveryError};
 
 const ONE: Message<'static> = Message::new("a/b", b"1").at_least_once();
 const TWO: Message<'static> = Message::new("a/b", b"2").exactly_once();
@@ -134,7 +134,7 @@ fn a_session_of_a_link_that_broke_early_does_not_keep_the_subscriptions_away() {
         trace.is_connected();
         trace.session.link_lost(false);
         trace.resumes();
-        let id = trace.sends_subscribe();
+        let id = trace.sends_subscribe(FILTERS);
         let answer = suback(trace.version(), id, &[1, 1]);
         trace.peer_sends(&answer);
         trace.loses_link();
@@ -145,7 +145,7 @@ fn a_session_of_a_link_that_broke_early_does_not_keep_the_subscriptions_away() {
         trace.connects();
         trace.loses_link();
         trace.resumes();
-        trace.sends_subscribe();
+        trace.sends_subscribe(FILTERS);
     });
 }
 
@@ -347,19 +347,4 @@ fn the_window_holds_for_repetitions_too() {
         trace.peer_sends(&pubcomp(ids[0]));
         trace.resends_message(&TWO, ids[2]);
     });
-}
-
-trait Subscribes {
-    fn sends_subscribe(&mut self) -> u16;
-}
-
-impl Subscribes for Trace {
-    /// Sends SUBSCRIBE next, with this identifier.
-    #[track_caller]
-    fn sends_subscribe(&mut self) -> u16 {
-        match self.next_packet() {
-            Packet::Subscribe(subscribe) => subscribe.packet_identifier.get(),
-            other => panic!("{other:?}"),
-        }
-    }
 }

@@ -268,7 +268,10 @@ impl Audit {
             self.quota = self.quota.min(maximum.into());
         }
         // Requests are no part of the session.
-        scene.exchanges.borrow_mut().retain(|exchange| exchange.is_message());
+        scene
+            .exchanges
+            .borrow_mut()
+            .retain(|exchange| exchange.is_message());
         self.begins_session = false;
         if !connack.session_present {
             let mut ledger = scene.ledger.borrow_mut();
@@ -283,8 +286,13 @@ impl Audit {
     pub(crate) fn check_time(&self, scene: &Scene) {
         let now = clock::elapsed();
         if let Some(at) = self.next_check(scene) {
-            let silent = self.session_present.is_some() && self.silence_ends().is_some_and(|end| end == at);
-            let rule = if silent { Rule::KeepAlive } else { Rule::Deadline };
+            let silent =
+                self.session_present.is_some() && self.silence_ends().is_some_and(|end| end == at);
+            let rule = if silent {
+                Rule::KeepAlive
+            } else {
+                Rule::Deadline
+            };
             scene.require(now < at, rule, || {
                 format!(
                     "link {} should have ended, or spoken, before {at}",

@@ -186,14 +186,18 @@ impl Broker {
     /// Whether nothing is on its way in either direction.
     pub(crate) fn is_idle(&self) -> bool {
         self.connections.iter().all(Connection::is_idle)
-            && self.session.as_ref().is_none_or(|session| self.is_session_idle(session))
+            && self
+                .session
+                .as_ref()
+                .is_none_or(|session| self.is_session_idle(session))
     }
 
     /// Messages of the client that it had to forget will never be released.
     fn is_session_idle(&self, session: &Session) -> bool {
         let ledger = self.scene.ledger.borrow();
         let mut received = session.received.iter();
-        session.has_delivered() && received.all(|(_, number, _)| ledger.is_abandoned(&self.scene, *number))
+        session.has_delivered()
+            && received.all(|(_, number, _)| ledger.is_abandoned(&self.scene, *number))
     }
 
     pub(crate) fn has_connection(&self) -> bool {

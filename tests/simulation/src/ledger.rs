@@ -266,7 +266,10 @@ impl Ledger {
             scene.summary.borrow_mut().arrived += 1;
         }
         scene.note(|| format!("broker: has {number}"));
-        let here = (self.generation, message.written.map_or(0, |(session, _)| session));
+        let here = (
+            self.generation,
+            message.written.map_or(0, |(session, _)| session),
+        );
         let before = message.arrived_in.replace(here);
         let known = before.is_some_and(|before| before.0 == here.0 || before.1 != here.1);
         let doubled = message.qos == QoS::ExactlyOnce && message.arrivals > 1 && once && known;

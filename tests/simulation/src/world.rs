@@ -287,11 +287,13 @@ impl World {
     }
 
     fn is_done(&self) -> bool {
-        let doomed = self.network.links.borrow().last().is_some_and(Link::is_doomed);
-        !doomed
-            && self.device.is_done()
-            && self.broker.is_idle()
-            && self.broker.has_connection()
+        let doomed = self
+            .network
+            .links
+            .borrow()
+            .last()
+            .is_some_and(Link::is_doomed);
+        !doomed && self.device.is_done() && self.broker.is_idle() && self.broker.has_connection()
     }
 
     fn is_at_rest(&self) -> bool {

@@ -66,11 +66,17 @@ impl Audit {
         let Ok(Some((head, _))) = head else {
             return false;
         };
-        let number = head.topic.as_str().rsplit('/').next().and_then(|number| number.parse().ok());
+        let number = head
+            .topic
+            .as_str()
+            .rsplit('/')
+            .next()
+            .and_then(|number| number.parse().ok());
         let ledger = scene.ledger.borrow();
         let message = number.and_then(|number: usize| ledger.inbound.get(number));
         head.packet_identifier.is_some_and(|read| read.get() == id)
-            && message.is_some_and(|message| message.received > 0 || message.dismissed || ledger.deaf)
+            && message
+                .is_some_and(|message| message.received > 0 || message.dismissed || ledger.deaf)
     }
 
     /// [MQTT-4.3.3-2]

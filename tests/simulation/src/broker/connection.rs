@@ -396,7 +396,11 @@ impl Broker {
             let mut id = 0;
             if qos != QoS::AtMostOnce {
                 let out = if scene.setup.version.is_v5() {
-                    session.sending.iter().filter(|sending| sending.counts).count()
+                    session
+                        .sending
+                        .iter()
+                        .filter(|sending| sending.counts)
+                        .count()
                 } else {
                     session.sending.len()
                 };

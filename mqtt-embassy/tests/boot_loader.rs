@@ -1,5 +1,4 @@
 //! A flash store under the real boot loader, in flash that loses power: download, swap, trial and return.
-#![cfg(feature = "flash")]
 
 use std::{cell::RefCell, rc::Rc};
 

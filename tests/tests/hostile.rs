@@ -78,7 +78,8 @@ fn the_longest_message_there_is_passes_by_in_fixed_memory() {
         assert_eq!(message.topic().as_str(), "big");
         assert_eq!(message.total_len(), 268_435_450);
     }
-    let sent = raw.floods(&[b'x'; 64 * KIB], 268_435_450 & !0xffff, || growth.look());
+    let piece = vec![b'x'; 64 * KIB];
+    let sent = raw.floods(&piece, 4_095 * piece.len(), || growth.look());
     raw.sends(&vec![b'x'; 268_435_450 - sent]);
     raw.sends(b"\x30\x04\x00\x01tx");
     assert_eq!(device.message().payload(), b"x");
@@ -137,7 +138,7 @@ fn a_web_socket_message_without_an_end_ends_the_link() {
     let (mut device, mut raw) = web_socket(|options| options);
     let mut growth = Growth::new();
     raw.sends(&frame(BINARY, &[0x30]));
-    let endless = frame(CONTINUATION, &[0; 60_000]);
+    let endless = frame(CONTINUATION, &vec![0; 60_000]);
     let sent = raw.floods(&endless, 100 * MIB, || growth.look());
     assert!(sent < 40 * MIB, "{sent} bytes were taken");
     assert!(growth.most < 48 * MIB, "{} bytes more", growth.most);
@@ -251,6 +252,8 @@ fn authority() -> String {
 fn a_link_that_comes_about_byte_by_byte_is_given_up_at_its_time_out() {
     let _alone = alone();
     let timeout = Duration::from_millis(400);
+    // The client may have begun to wait before it is accepted here.
+    let least = Duration::from_millis(300);
     // A record of TLS, a header of HTTP, a CONNACK: each says that much follows.
     let tls = [0x16, 3, 3, 0x40, 0, 2, 0, 0x3f, 0xfc, 3, 3];
     let cases = [
@@ -274,10 +277,7 @@ fn a_link_that_comes_about_byte_by_byte_is_given_up_at_its_time_out() {
         let mut raw = Raw::accept(&listener);
         let bytes = head.iter().copied().chain(std::iter::repeat(b'x'));
         let took = raw.drips(bytes);
-        assert!(
-            took >= timeout - Duration::from_millis(100),
-            "{name}: {took:?}"
-        );
+        assert!(took >= least, "{name}: {took:?}");
         assert!(took < 4 * timeout, "{name}: {took:?}");
         let error = device.ends().expect_err("an error");
         let is_expected = match (&error, stage) {

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::steps::Steps;
 use crate::workspace::{DEVICE_TARGETS, Workspace, cargo};
-use crate::{codec, firmware, install, sdks, simulate, size};
+use crate::{codec, firmware, fuzz, install, peers, sdks, simulate, size};
 
 /// Feature sets of mqtt-core that firmware is built with.
 const DEVICE_FEATURES: [&str; 5] = ["", "v5", "client", "client,v5", "client,v5,defmt,log"];
@@ -20,6 +20,7 @@ pub(crate) fn run(keep_going: bool, only: Option<String>) -> Result<()> {
     if only.is_none() {
         install::everything()?;
         sdks::install()?;
+        peers::install()?;
     }
     let workspace = Workspace::load()?;
     let log_dir = workspace.target_dir.join("xtask");
@@ -35,6 +36,7 @@ pub(crate) fn run(keep_going: bool, only: Option<String>) -> Result<()> {
     };
     let firmware = |steps: &mut Steps| {
         steps.call("budgets: flash and RAM", size::print)?;
+        fuzz::steps(steps)?;
         firmware::steps(steps, &workspace)
     };
     steps.side_by_side(host, firmware)?;
@@ -46,6 +48,7 @@ fn lints(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
     let mut size_jobs = cargo();
     size_jobs.args(["fmt", "--check"]).args(SIZE_JOBS);
     steps.command("format: size jobs", &mut size_jobs)?;
+    peers::format(steps)?;
     for package in ["mqtt-core", "mqtt-embassy", "mqtt-std"] {
         for features in workspace.feature_sets(package)? {
             let name = format!("clippy: {package} [{features}]");

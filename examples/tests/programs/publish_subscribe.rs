@@ -6,6 +6,7 @@ use crate::program::Program;
 
 const SUBSCRIBE: &str = env!("CARGO_BIN_EXE_subscribe");
 const PUBLISH: &str = env!("CARGO_BIN_EXE_publish");
+const DURABLE: &str = env!("CARGO_BIN_EXE_durable");
 const BLOCKING: &str = env!("CARGO_BIN_EXE_blocking");
 const REQUEST_RESPONSE: &str = env!("CARGO_BIN_EXE_request-response");
 
@@ -143,4 +144,38 @@ fn requests_are_answered() {
             "100000 squared is 10000000000"
         ]
     );
+}
+
+#[test]
+fn what_was_taken_in_without_a_broker_arrives_in_a_later_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = folder.path().join("outbox");
+    let outbox = outbox.to_str().unwrap();
+    let arguments = |url| ["--url", url, "-t", "kept", "--outbox", outbox];
+    // Nobody listens on the port of a broker that has gone.
+    let gone = broker().1;
+    let program = Program::start_with_input(DURABLE, &arguments(&gone), b"one\ntwo\n");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while std::fs::metadata(outbox).map_or(0, |file| file.len()) < 50 {
+        assert!(std::time::Instant::now() < deadline, "nothing is written");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    program.interrupt();
+    assert!(program.end().status.success());
+
+    let (_runtime, url) = broker();
+    publish(
+        &url,
+        &["-t", "kept/ready", "-m", "yes", "-r", "-q", "1"],
+        b"",
+    );
+    let subscriber = Program::start(SUBSCRIBE, &["--url", &url, "-t", "kept/#", "-v"]);
+    assert_eq!(subscriber.line_with("ready"), "kept/ready yes");
+    let ended = Program::start_with_input(DURABLE, &arguments(&url), b"three").end();
+    assert!(ended.status.success(), "{ended:?}");
+    for expected in ["kept one", "kept two", "kept three"] {
+        assert_eq!(subscriber.line_with("kept "), expected);
+    }
+    subscriber.interrupt();
+    assert!(subscriber.end().status.success());
 }

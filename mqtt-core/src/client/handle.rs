@@ -10,9 +10,9 @@ use core::{
 use embedded_io_async::Read;
 
 use crate::{
-    codec::{Properties, QoS, ReasonCode, Subscription, TopicFilter},
+    codec::{EncodeError, Properties, QoS, ReasonCode, Subscription, TopicFilter},
     publication::Publication,
-    session::{AckToken, DeliveryError, OutboxPolicy, Outcome, PublishError, Ticket},
+    session::{AckToken, DeliveryError, OutboxPolicy, Outcome, PublishError, RestoreError, Ticket},
 };
 
 use super::{Inner, Kind, LinkEnd, LinkState, Report, Wakers};
@@ -338,6 +338,27 @@ impl<K: Kind> Client<K> {
             inner.session.enable_topic_aliases();
             inner.rx.enable_topic_aliases();
         });
+    }
+
+    /// Writes a copy of the session into `out`; see [`Session::save`](crate::Session::save).
+    /// [`SessionKeeper`](super::SessionKeeper) does it at the right moments.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::NoRoom`]: `out` is too short.
+    pub fn save_session(&self, out: &mut [u8]) -> Result<usize, EncodeError> {
+        self.shared.with(|inner| inner.session.save(out))
+    }
+
+    /// Takes over a copy of the session, before anything is published or the runner is run; see
+    /// [`Session::restore`](crate::Session::restore).
+    ///
+    /// # Errors
+    ///
+    /// [`RestoreError`]; nothing was taken over.
+    pub fn restore_session(&self, copy: &[u8]) -> Result<(), RestoreError> {
+        self.shared
+            .with(|inner| inner.session.restore(copy, K::now()))
     }
 
     /// Where the link stands.

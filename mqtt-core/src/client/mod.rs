@@ -18,6 +18,7 @@
 mod backoff;
 mod handle;
 mod inbox;
+mod kept;
 mod kind;
 mod process;
 mod runner;
@@ -33,6 +34,7 @@ use crate::{
 
 pub use handle::{Client, Delivery, StreamError, SubscribeError};
 pub use inbox::{Inbox, Received, Stopped};
+pub use kept::{Kept, KeptError, KeptLink, KeptWriter, SessionKeeper, SessionStore};
 pub use kind::{Close, Connect, ConnectError, Kind, Link, Mutex, Sender, Wakers};
 pub use runner::Runner;
 pub use state::{LinkEnd, LinkState, Report};

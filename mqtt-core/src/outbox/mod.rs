@@ -288,15 +288,14 @@ where
         &self,
         loan: &mut Loan<'_, K, S, B, WINDOW>,
     ) -> Result<RecordNumber, AcceptError<S::Error>> {
-        let number = match self.state.with(|state| state.next) {
-            Some(number) => number,
-            None => {
-                let newest = loan.newest().await.map_err(AcceptError::Store)?;
-                // Of what was sent nothing may be left in the store; the next must be newer all the same.
-                let newest_sent = self.state.with(|state| state.newest_sent);
-                let newest = newest_of(newest, newest_sent);
-                newest.map_or(RecordNumber::FIRST, RecordNumber::next)
-            }
+        let number = if let Some(number) = self.state.with(|state| state.next) {
+            number
+        } else {
+            let newest = loan.newest().await.map_err(AcceptError::Store)?;
+            // Of what was sent nothing may be left in the store; the next must be newer all the same.
+            let newest_sent = self.state.with(|state| state.newest_sent);
+            let newest = newest_of(newest, newest_sent);
+            newest.map_or(RecordNumber::FIRST, RecordNumber::next)
         };
         self.state.with(|state| state.next = Some(number.next()));
         Ok(number)
@@ -372,12 +371,12 @@ where
     /// Waits for store and buffer, which go back when the loan is dropped.
     async fn lend(&self) -> Loan<'_, K, S, B, WINDOW> {
         let desk = poll_fn(|cx| {
-            self.state.with(|state| match state.desk.take() {
-                Some(desk) => Poll::Ready(desk),
-                None => {
-                    state.waiters.register(cx.waker());
-                    Poll::Pending
+            self.state.with(|state| {
+                if let Some(desk) = state.desk.take() {
+                    return Poll::Ready(desk);
                 }
+                state.waiters.register(cx.waker());
+                Poll::Pending
             })
         })
         .await;

@@ -16,6 +16,7 @@ mod event;
 mod handshake;
 mod inbound;
 mod keep_alive;
+mod kept;
 mod options;
 mod outbound;
 mod outbox;
@@ -35,6 +36,7 @@ use slot::{Len, State, marks, states};
 
 pub use error::{DeliveryError, ProtocolError, PublishError, SessionError};
 pub use event::{AckToken, Counters, Event, Incoming, Outcome, Ticket};
+pub use kept::RestoreError;
 #[cfg(feature = "v5")]
 pub use options::Authentication;
 pub use options::{Options, Oversize, Reconnect, V5Options};

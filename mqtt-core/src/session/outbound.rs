@@ -15,7 +15,7 @@ use super::{
     Outcome, ProtocolError, PublishError, Session, SessionError, State, Ticket, bump,
     event::{self, failure},
     marks,
-    slot::{BYTES_MAX, Kind, Slot},
+    slot::{Kind, Slot},
     states,
     table::to_len,
 };
@@ -86,7 +86,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         self.check_publish(qos, retain)?;
         let properties = if self.core.is_v5() { section.max(1) } else { 0 };
         let body = body.saturating_add(properties);
-        let end = self.buffer.as_mut().len().min(BYTES_MAX);
+        let end = self.buffer.as_mut().len().min(super::slot::BYTES_MAX);
         let space = end.saturating_sub(self.core.base as usize);
         if body.saturating_add(FixedHeader::len_of(space)) > space {
             return Err(PublishError::TooLarge);

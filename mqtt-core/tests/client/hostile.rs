@@ -38,7 +38,7 @@ fn config(version: Version) -> Config {
 
 /// A packet of the longest length there is, and some 200,000 bytes of it.
 fn longest(first: u8) -> Vec<u8> {
-    [&[first][..], &LONGEST, &[b'x'; 200_000]].concat()
+    [&[first][..], &LONGEST, &b"x".repeat(200_000)].concat()
 }
 
 fn connected(config: Config) -> (World, Inbox, Link) {
@@ -177,7 +177,7 @@ fn a_topic_longer_than_the_buffer_is_never_stored() {
         for first in [0x30, 0x32, 0x34] {
             let (mut world, mut inbox, link) = connected(config(version));
             // The topic has 65,535 bytes, or says so.
-            link.sends([&[first][..], &LONGEST, &[0xff; 2], &[b'x'; 100_000]].concat());
+            link.sends([&[first][..], &LONGEST, &[0xff; 2], &b"x".repeat(100_000)].concat());
             world.run();
             let message = inbox.try_next().expect("the head");
             assert_eq!(message.topic().as_str(), "");

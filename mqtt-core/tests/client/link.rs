@@ -876,6 +876,34 @@ fn a_message_on_which_the_server_closes_again_and_again_is_set_aside() {
     assert_eq!(other.try_acknowledged(), Some(Ok(ReasonCode::SUCCESS)));
 }
 
+/// RabbitMQ 3.10 has no QoS 2, and answers it by PUBACK.
+#[test]
+fn a_server_without_qos_2_does_not_keep_the_device_reconnecting_for_ever() {
+    let config = Config::new().options(|o| {
+        o.clean_session = false;
+        o.reconnect = pauses(10);
+        o.poison_after = 3;
+    });
+    let (mut world, _inbox, mut link) = World::connected(config);
+    let message = Message::new("t", b"1").exactly_once();
+    let mut delivery = world.client.try_publish(&message).unwrap();
+    for publish in [
+        "PUBLISH q2 #1 t=1",
+        "PUBLISH dup q2 #1 t=1",
+        "PUBLISH dup q2 #1 t=1",
+    ] {
+        world.expect(&link, &[publish]);
+        link.sends(puback(link.id(1)));
+        link = world.reconnect(true);
+    }
+    assert_eq!(
+        delivery.try_acknowledged(),
+        Some(Err(DeliveryError::Poison))
+    );
+    world.advance(10_000);
+    world.expect(&link, &[]);
+}
+
 #[test]
 fn a_message_that_is_held_keeps_the_next_link_waiting() {
     let config = Config::new().options(|o| {

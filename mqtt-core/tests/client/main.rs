@@ -6,6 +6,7 @@ mod support;
 mod chaos;
 mod drops;
 mod hostile;
+mod kept;
 mod large;
 mod link;
 mod messages;

@@ -342,6 +342,16 @@ fn refused_credentials_are_final() {
     }
 }
 
+/// As aedes 1.2 does.
+#[test]
+fn a_server_that_speaks_3_1_1_only_is_not_asked_again() {
+    let (mut world, _inbox) = World::started(config());
+    world.link().sends(wire::refused(1, Version::V3_1_1));
+    world.run();
+    let refused = SessionError::Refused(ReasonCode::UNSUPPORTED_PROTOCOL_VERSION);
+    assert_eq!(world.ends(), [Some(LinkEnd::Session(refused))]);
+}
+
 #[test]
 fn the_servers_keep_alive_counts_from_connack_on() {
     let (mut world, _inbox) = World::started(config());

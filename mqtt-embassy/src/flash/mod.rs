@@ -47,7 +47,7 @@ pub struct FlashStore<I, R: NorFlash, A> {
 
 /// Tells the boot loader that an image is to be started.
 ///
-/// With `embassy-boot`:
+/// With `embassy-boot`, as the example firmware `rp2040-thingsboard` has it:
 ///
 /// ```
 /// # mod embassy_boot {

@@ -210,12 +210,9 @@ impl Model {
             },
             Operation::Remove(old) => {
                 self.records.retain(|record| *record != old);
-                match poll(queue.remove(number(old), &mut [0; 64])) {
-                    Some(Ok(())) => {}
-                    Some(Err(_)) | None => {
-                        self.uncertain = Some(old);
-                        return false;
-                    }
+                if poll(queue.remove(number(old), &mut [0; 64])) != Some(Ok(())) {
+                    self.uncertain = Some(old);
+                    return false;
                 }
             }
         }

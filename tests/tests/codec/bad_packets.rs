@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// Entries whose bytes are legal, or only a beginning: what is wrong with them shows in what the
 /// connection is doing. `tests/bad_packets.rs` runs these, and all others, against a whole client.
-const NEEDS_A_SESSION: [&str; 47] = [
+const NEEDS_A_SESSION: [&str; 48] = [
     "remlen-max-publish-header-only",
     "eof-mid-fixed-header",
     "eof-mid-remlen",
@@ -14,6 +14,7 @@ const NEEDS_A_SESSION: [&str; 47] = [
     "eof-mid-connack",
     "connack-sp1-clean",
     "connack-sp1-cleanstart-v5",
+    "connack-v3-refusal-to-v5",
     "connack-second",
     "connack-second-v5",
     "connack-auth-method-unrequested",

@@ -264,13 +264,13 @@ impl defmt::Format for Property<'_> {
             | Self::SessionExpiryInterval(value)
             | Self::WillDelayInterval(value) => defmt::write!(f, "{=u32})", *value),
             Self::SubscriptionIdentifier(value) | Self::MaximumPacketSize(value) => {
-                defmt::write!(f, "{=u32})", value.get())
+                defmt::write!(f, "{=u32})", value.get());
             }
             Self::ServerKeepAlive(value) | Self::TopicAliasMaximum(value) => {
-                defmt::write!(f, "{=u16})", *value)
+                defmt::write!(f, "{=u16})", *value);
             }
             Self::ReceiveMaximum(value) | Self::TopicAlias(value) => {
-                defmt::write!(f, "{=u16})", value.get())
+                defmt::write!(f, "{=u16})", value.get());
             }
             Self::ContentType(value)
             | Self::AssignedClientIdentifier(value)

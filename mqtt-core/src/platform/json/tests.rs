@@ -132,6 +132,16 @@ fn integers_fit_or_are_none() {
 }
 
 #[test]
+fn a_limit_too_large_for_its_type_is_refused_and_not_infinite() {
+    let limit = parse("1e39").unwrap();
+    assert_eq!(limit.to::<f64>(), Ok(1e39));
+    assert_eq!(limit.to::<f32>(), Err(JsonError::Type));
+    let limit = parse("-1e309").unwrap();
+    assert_eq!(limit.to::<f64>(), Err(JsonError::Type));
+    assert_eq!(limit.to::<Option<f32>>(), Err(JsonError::Type));
+}
+
+#[test]
 fn own_types_are_read_with_escapes_only_into_a_buffer() {
     #[derive(serde::Deserialize)]
     struct Place<'a> {

@@ -16,6 +16,8 @@ pub struct Broker {
     version: Version,
     /// Keep the session over links.
     pub keep_session: bool,
+    /// Use packet identifiers again as soon as they are free.
+    pub reuse_ids: bool,
     has_session: bool,
     links: usize,
     /// What arrived, in order: topic, payload.
@@ -47,6 +49,7 @@ impl Broker {
         Self {
             version,
             keep_session: true,
+            reuse_ids: false,
             has_session: false,
             links: 0,
             received: Vec::new(),
@@ -64,6 +67,12 @@ impl Broker {
     /// A message for the client. At QoS 0 it is sent if there is a link.
     pub fn publishes(&mut self, qos: QoS, topic: &str, payload: impl AsRef<[u8]>) {
         self.next_id += 1;
+        if self.reuse_ids {
+            let is_used = |id| self.outgoing.values().any(|o| o.id == id);
+            self.next_id = (1..=u16::MAX)
+                .find(|id| !is_used(*id))
+                .expect("a free identifier");
+        }
         self.sent += 1;
         let outgoing = Outgoing {
             id: self.next_id,
@@ -74,6 +83,12 @@ impl Broker {
             offered: false,
         };
         self.outgoing.insert(self.sent, outgoing);
+    }
+
+    /// Another device comes, with a network of its own.
+    pub fn forget_link(&mut self) {
+        self.links = 0;
+        self.online = false;
     }
 
     /// How often each payload arrived.

@@ -70,7 +70,7 @@ impl Config {
         panic!("no room for the message");
     }
 
-    fn shared(&self) -> Result<Shared<Test>, PublishError> {
+    pub fn shared(&self) -> Result<Shared<Test>, PublishError> {
         let buffer = |len: usize| vec![0; len].into_boxed_slice();
         Shared::new(
             buffer(self.rx),

@@ -6,7 +6,7 @@
 use core::ptr::addr_of_mut;
 
 use mqtt_core::codec::ReasonCode;
-use mqtt_core::session::{Event, Session, Slot};
+use mqtt_core::session::{Event, Incoming, Session, Slot};
 use mqtt_core::{Instant, ReceiveBuffer};
 use size_job::companion::Companion;
 use size_job::job::{JobSession, MESSAGES, OPTIONS, SLOTS};
@@ -79,7 +79,7 @@ fn run(session: &mut JobSession) -> Option<()> {
         {
             messages = rest;
         }
-        companion.upkeep(session, now());
+        companion.upkeep(session);
         transmit(session, wire);
         receive(session, &mut companion, &mut rx)?;
         session.tick(now()).ok()?;
@@ -108,19 +108,21 @@ fn receive(
     let len = read(rx.space());
     rx.filled(len);
     while let Some(received) = rx.next().ok()? {
-        match session.handle(received, now()).ok()? {
-            Event::Connected(_) => companion.connected(),
-            Event::Message(message) => {
-                write(message.publish.payload);
-                companion.take(session, &message.publish, now());
-                if let Some(token) = message.token {
-                    session.acknowledge(token, ReasonCode::SUCCESS);
-                }
-            }
-            _ => {}
+        let event = session.handle(received, now()).ok()?;
+        companion.see(&event);
+        if let Event::Message(message) = event {
+            take(session, companion, message);
         }
     }
     Some(())
+}
+
+fn take(session: &mut JobSession, companion: &mut Companion, message: Incoming<'_>) {
+    write(message.publish.payload);
+    companion.take(session, &message.publish);
+    if let Some(token) = message.token {
+        session.acknowledge(token, ReasonCode::SUCCESS);
+    }
 }
 
 fn now() -> Instant {

@@ -1,4 +1,4 @@
-use mqtt_core::{Instant, codec::Publish};
+use mqtt_core::{codec::Publish, session::Event};
 
 use crate::job::JobSession;
 
@@ -8,20 +8,20 @@ pub struct Companion;
 
 impl Companion {
     /// Nothing.
-    #[inline(always)]
+    #[inline]
     pub const fn new() -> Option<Self> {
         Some(Self)
     }
 
-    /// The link is in use.
-    #[inline(always)]
-    pub const fn connected(&mut self) {}
+    /// Sees what has happened.
+    #[inline]
+    pub const fn see(&mut self, _: &Event<'_>) {}
 
     /// Does what is due.
-    #[inline(always)]
-    pub const fn upkeep(&mut self, _: &mut JobSession, _: Instant) {}
+    #[inline]
+    pub const fn upkeep(&mut self, _: &mut JobSession) {}
 
     /// Takes a message.
-    #[inline(always)]
-    pub const fn take(&mut self, _: &mut JobSession, _: &Publish<'_>, _: Instant) {}
+    #[inline]
+    pub const fn take(&mut self, _: &mut JobSession, _: &Publish<'_>) {}
 }

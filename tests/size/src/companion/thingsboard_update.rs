@@ -7,10 +7,10 @@ use core::task::{Context, Poll, Waker};
 use mqtt_core::platform::thingsboard::Device;
 use mqtt_core::platform::thingsboard::update::{Package, UpdateOptions, Updater, chunk_len_for};
 use mqtt_core::platform::update::{Sha256, UpdateStore};
-use mqtt_core::{Instant, codec::Publish};
+use mqtt_core::{Instant, codec::Publish, session::Event};
 
 use crate::job::JobSession;
-use crate::stubs::{BUFFER_LEN, read, write};
+use crate::stubs::{BUFFER_LEN, now_ms, read, write};
 
 /// The update with its store. SHA-256 is the server's default.
 #[derive(Debug)]
@@ -24,20 +24,24 @@ impl Companion {
         now(Updater::open(Device::new(), options, Store)).map(Self)
     }
 
-    /// The link is in use.
-    pub fn connected(&mut self) {
-        self.0.update().connected();
+    /// Sees what has happened.
+    pub fn see(&mut self, event: &Event<'_>) {
+        if let Event::Connected(_) = event {
+            self.0.update().connected();
+        }
     }
 
     /// Does what is due.
-    pub fn upkeep(&mut self, session: &mut JobSession, time: Instant) {
+    pub fn upkeep(&mut self, session: &mut JobSession) {
+        let time = Instant::from_millis(now_ms());
         now(self.0.advance_with(time, |message| {
             session.publish(message, false, time).is_ok()
         }));
     }
 
     /// Takes a message.
-    pub fn take(&mut self, _: &mut JobSession, publish: &Publish<'_>, time: Instant) {
+    pub fn take(&mut self, _: &mut JobSession, publish: &Publish<'_>) {
+        let time = Instant::from_millis(now_ms());
         now(self.0.receive(publish, time));
     }
 }

@@ -1,7 +1,7 @@
 //! A device that Watson IoT Platform manages: it can be rebooted, reset and updated, and its firmware is observed.
 
 use mqtt_core::platform::watson_iot::management::{Action, ManagedDevice, Profile, Target};
-use mqtt_core::{Instant, codec::Publish};
+use mqtt_core::{Instant, codec::Publish, session::Event};
 
 use crate::buffer;
 use crate::job::JobSession;
@@ -27,13 +27,16 @@ impl Companion {
         device.ok().map(Self)
     }
 
-    /// The link is in use.
-    pub fn connected(&mut self) {
-        self.0.manage();
+    /// Sees what has happened.
+    pub fn see(&mut self, event: &Event<'_>) {
+        if let Event::Connected(_) = event {
+            self.0.manage();
+        }
     }
 
     /// Does what is due.
-    pub fn upkeep(&mut self, session: &mut JobSession, time: Instant) {
+    pub fn upkeep(&mut self, session: &mut JobSession) {
+        let time = Instant::from_millis(now_ms());
         while self.0.tick(time).is_some() {}
         while let Some(publication) = self.0.next_publication() {
             if session.publish(&publication, false, time).is_err() {
@@ -48,7 +51,8 @@ impl Companion {
     }
 
     /// Takes a message.
-    pub fn take(&mut self, session: &mut JobSession, publish: &Publish<'_>, time: Instant) {
+    pub fn take(&mut self, session: &mut JobSession, publish: &Publish<'_>) {
+        let time = Instant::from_millis(now_ms());
         let response = match self.0.handle(publish, time) {
             Ok(Some(
                 Action::Update(_, Some(response))

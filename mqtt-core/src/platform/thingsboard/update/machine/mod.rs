@@ -3,6 +3,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `mod.rs` | the state, the link, and what is to be done next |
+//! | `ask.rs` | a question to the server, and when it is asked again |
 //! | `offer.rs` | what is assigned, and what follows from it |
 //! | `chunks.rs` | asks for chunks, and takes them |
 //! | `check.rs` | reads the image back |

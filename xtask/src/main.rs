@@ -8,8 +8,10 @@ mod fuzz;
 mod image;
 mod install;
 mod miri;
+mod mutants;
 mod peers;
 mod sdks;
+mod simulate;
 mod size;
 mod statements;
 mod steps;
@@ -64,6 +66,10 @@ enum Command {
     Fuzz(fuzz::Arguments),
     /// Licences, sources and bans of all dependencies; installs cargo-deny
     Deny,
+    /// Simulated lives of a device, by seeds; the first failure is told in as few decisions as possible
+    Simulate(simulate::Arguments),
+    /// Deliberate mistakes in session and client, each of which the simulation must catch
+    Mutants(mutants::Arguments),
     /// Unsafe code of examples and size jobs, and the session's buffers, in Miri; needs a nightly toolchain
     Miri,
     /// Writes `docs/statements.md`: each statement of the standard, and its tests
@@ -90,6 +96,8 @@ fn run() -> Result<()> {
         Command::Bench { runs } => bench::run(runs),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Deny => install::check_dependencies(),
+        Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Mutants(arguments) => mutants::run(&arguments),
         Command::Miri => miri::run(),
         Command::Statements => statements::write(),
     }

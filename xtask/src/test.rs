@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::steps::Steps;
 use crate::workspace::{DEVICE_TARGETS, Workspace, cargo};
-use crate::{codec, firmware, fuzz, install, peers, sdks, size};
+use crate::{codec, firmware, fuzz, install, peers, sdks, simulate, size};
 
 /// Feature sets of mqtt-core that firmware is built with.
 const DEVICE_FEATURES: [&str; 5] = ["", "v5", "client", "client,v5", "client,v5,defmt,log"];
@@ -104,6 +104,7 @@ fn tests(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
         "mqtt-embassy",
     ]);
     steps.command("test: workspace", &mut rest)?;
+    simulate::steps(steps)?;
     let brokers = ["test", "-p", "mqtt-tests", "--features", "brokers"];
     steps.command("test: real brokers", cargo().args(brokers))?;
     let sdks = [

@@ -6,7 +6,7 @@ use crate::support::{
     Config, Inbox, Link, World,
     executor::{Cut, Gate},
     wire::{self, puback, pubcomp, publish, pubrec, pubrel},
-    world::{Q0, Q1, Q2},
+    world::{Q0, Q1, Q2, V3},
 };
 use embedded_io_async::{ErrorKind, ErrorType, Read};
 use mqtt_core::{
@@ -335,6 +335,51 @@ fn a_large_message_is_cut_short_by_the_loss_of_its_link_and_comes_again() {
     let (end, all) = read.take();
     assert_eq!(end, Err(LinkEnd::PeerClosed));
     assert_eq!(all.0.borrow().0, bytes(400));
+}
+
+/// Found by simulation: the server repeats it, and a repetition at QoS 2 is not delivered.
+#[test]
+fn the_last_piece_of_a_large_message_survives_the_end_of_the_link() {
+    let config = streaming();
+    let (mut world, mut inbox, link) = World::connected(config);
+    let packet = publish(Q2, 7, "big", bytes(80));
+    let gate = Gate::default();
+    let wait = gate.clone();
+    let read = world.spawn("reader", async move {
+        let mut message = inbox.next().await.unwrap();
+        let mut all = message.chunk().await.unwrap().unwrap().to_vec();
+        {
+            // Asks for more, and has other things to do when it comes.
+            let mut chunk = pin!(message.chunk());
+            poll_fn(|cx| {
+                assert!(chunk.as_mut().poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+        }
+        wait.wait().await;
+        while let Some(chunk) = message.chunk().await.unwrap() {
+            all.extend(chunk);
+        }
+        drop(message);
+        (all, inbox)
+    });
+    link.sends(&packet[..64]);
+    world.run();
+    link.sends(&packet[64..]);
+    world.run();
+    world.drop_run();
+    gate.open();
+    world.run();
+    let (all, mut inbox) = read.take();
+    assert_eq!(all, bytes(80));
+    world.start(config.options);
+    let link = world.link();
+    world.expect(&link, &["CONNECT dev"]);
+    link.sends(wire::connack_in(V3, true));
+    link.sends(packet);
+    world.expect(&link, &["PUBREC 7"]);
+    assert!(inbox.try_next().is_none());
 }
 
 #[test]

@@ -306,6 +306,7 @@ fn subscriptions_of_the_options_are_renewed_unless_the_server_kept_them() {
         let subscribe = link.got();
         assert_eq!(subscribe.len(), 1);
         assert!(subscribe[0].ends_with(" a/+:1 b:1"), "{subscribe:?}");
+        link.sends(wire::suback(V3, link.id(1), &[1, 1]));
         link.hangs_up();
         let link = world.reconnect(true);
         assert_eq!(link.got().len(), usize::from(always));

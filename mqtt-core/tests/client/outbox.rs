@@ -479,7 +479,7 @@ async fn publish_all(
 fn is_kept_when_a_future_is_dropped(poll: usize, after: bool, policy: OutboxPolicy) -> bool {
     let disk = Disk::of(4);
     let mut config = Config::new();
-    config.profile = support::Profile::ROUGH;
+    config.profile = crate::support::Profile::ROUGH;
     let (mut world, _inbox) = World::with_broker(config);
     let outbox = outbox(&world.client, &disk);
     outbox.set_policy(policy);

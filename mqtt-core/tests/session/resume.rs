@@ -1,7 +1,8 @@
 //! What becomes of messages on the next link.
 
 use crate::common::{
-    IN_ONE_PIECE, Setup, Trace, VERSIONS, converse, converse_in, puback, pubcomp, pubrec, pubrel,
+    FILTERS, IN_ONE_PIECE, SUBSCRIPTIONS, Setup, Trace, VERSIONS, converse, converse_in, puback,
+    pubcomp, pubrec, pubrel, suback,
 };
 use mqtt_core::{Message, Version, session::DeliveryError};
 
@@ -98,6 +99,53 @@ fn without_a_session_qos_1_is_sent_anew() {
         let id = trace.sends_message(&ONE);
         trace.peer_sends(&puback(id));
         trace.succeeds(ticket);
+    });
+}
+
+/// Found by simulation: the second link broke before the repetition went out, and the server forgot the session.
+#[test]
+fn a_message_whose_repetition_never_went_out_is_not_doubled_when_the_session_is_lost() {
+    converse(keep_session, |trace| {
+        trace.is_connected();
+        let (once, _) = trace.publishes_and_sends(&TWO);
+        let (again, _) = trace.publishes_and_sends(&ONE);
+        trace.loses_link();
+        trace.connects();
+        trace.is_accepted(true);
+        trace.session.link_lost(false);
+        trace.is_connected();
+        // Without DUP: for the server it is new.
+        let id = trace.sends_message(&ONE);
+        trace.is_silent();
+        trace.ends_as(once, DeliveryError::SessionLost);
+        trace.peer_sends(&puback(id));
+        trace.succeeds(again);
+    });
+}
+
+/// Found by simulation: the server has the session of a link on which it never got SUBSCRIBE.
+#[test]
+fn a_session_of_a_link_that_broke_early_does_not_keep_the_subscriptions_away() {
+    let setup = |setup: &mut Setup| {
+        keep_session(setup);
+        setup.options.subscriptions = SUBSCRIPTIONS;
+    };
+    converse(setup, |trace| {
+        trace.is_connected();
+        trace.session.link_lost(false);
+        trace.resumes();
+        let id = trace.sends_subscribe(FILTERS);
+        let answer = suback(trace.version(), id, &[1, 1]);
+        trace.peer_sends(&answer);
+        trace.loses_link();
+        trace.resumes();
+        trace.is_silent();
+        trace.loses_link();
+        // Who knows what became of the session on a link without CONNACK.
+        trace.connects();
+        trace.loses_link();
+        trace.resumes();
+        trace.sends_subscribe(FILTERS);
     });
 }
 

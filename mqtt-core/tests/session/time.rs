@@ -30,6 +30,33 @@ fn silence_is_broken_by_pingreq_at_the_keep_alive() {
     );
 }
 
+/// MQTT 3.1.1 [MQTT-3.1.2-23]
+/// MQTT 5 [MQTT-3.1.2-20]
+///
+/// Found by simulation: a server that waits one and a half times the keep-alive gave up first.
+#[test]
+fn pings_go_on_while_the_answer_to_one_is_late() {
+    let setup = |setup: &mut Setup| {
+        setup.options.keep_alive_s = 4;
+        setup.options.ping_timeout_ms = 9_000;
+    };
+    converse(setup, |trace| {
+        trace.is_connected();
+        trace.at(4_000).sends(PINGREQ);
+        trace.at(7_999).is_silent();
+        trace.at(8_000).sends(PINGREQ);
+        trace.at(12_000).sends(PINGREQ);
+        trace.peer_sends(PINGRESP);
+        trace.at(16_000).sends(PINGREQ);
+        trace.at(20_000).sends(PINGREQ);
+        trace.at(24_000).sends(PINGREQ);
+        trace.at(24_999).is_silent();
+        // The first that was not answered counts.
+        trace.at(25_000).fails_with(SessionError::PingTimeout);
+        trace.says_goodbye(0x80);
+    });
+}
+
 #[test]
 fn a_ping_timeout_closes_without_a_word_on_3_1_1() {
     converse_in(

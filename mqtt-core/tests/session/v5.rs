@@ -371,6 +371,38 @@ fn unknown_identifiers_are_answered_with_a_code() {
     );
 }
 
+/// MQTT 5 [MQTT-3.3.4-9]
+///
+/// Found by simulation: an exchange that the server had forgotten kept every message out, link after link.
+#[test]
+fn an_exchange_of_an_earlier_link_does_not_count_against_the_receive_maximum() {
+    converse_in(
+        V5,
+        |setup| {
+            setup.options.clean_session = false;
+            setup.options.receive_maximum = 1;
+        },
+        |trace| {
+            trace.is_connected();
+            trace.peer_publishes(&TWO, 1);
+            let token = trace.delivers(&TWO);
+            trace.acknowledges(token);
+            trace.sends(&pubrec(1));
+            trace.loses_link();
+            trace.resumes();
+            trace.peer_publishes(&TWO, 2);
+            let token = trace.delivers(&TWO);
+            trace.acknowledges(token);
+            trace.sends(&pubrec(2));
+            trace.peer_sends(&pubrel(1));
+            trace.sends(&pubcomp(1));
+            trace.peer_sends(&pubrel(2));
+            trace.sends(&pubcomp(2));
+            assert!(trace.session.is_idle());
+        },
+    );
+}
+
 /// MQTT 5 [MQTT-3.3.4-9] [MQTT-3.3.4-10]
 #[test]
 fn more_messages_than_announced_end_the_link() {

@@ -322,9 +322,12 @@ impl<'a, C: Checksum> Update<'a, C> {
         }
     }
 
-    /// Lets a verified image be installed, if that does not happen by itself.
-    pub const fn install(&mut self) {
+    /// Lets a verified image be installed, if that does not happen by itself. What has waited is checked once more before.
+    pub fn install(&mut self) {
         self.install = true;
+        if matches!(self.state, State::Verified { .. }) {
+            self.begin_check();
+        }
     }
 
     /// The activated image is in use without a restart: as software may be. Reports `UPDATED`; the title and version of

@@ -15,8 +15,10 @@ pub struct Connection {
     /// The URL of the broker.
     #[arg(
         long,
+        env = "MQTT_URL",
+        hide_env_values = true,
         default_value = "mqtt://127.0.0.1:1883",
-        help = "Broker, by mqtt, mqtts, ws or wss: mqtts://user:password@host:8883"
+        help = "Broker, by mqtt, mqtts, ws or wss: mqtts://user:password@host:8883; with a password better by the environment"
     )]
     pub url: String,
     /// What is common to all programs.

@@ -1,5 +1,7 @@
 //! From a stream of bytes to packets: any split, any number of packets at once, packets larger than the buffer.
 
+use core::fmt;
+
 use crate::{
     bytes::move_down,
     codec::{FixedHeader, Packet, PacketType, PublishHead, Version},
@@ -42,7 +44,6 @@ pub enum Received<'rx> {
 /// skipped. If not even topic and properties fit, the message is skipped without a name and, since its packet
 /// identifier is not known, without acknowledgement. Other packets must fit: CONNACK of MQTT 5 with all its strings is the longest. 256 bytes are a
 /// practical minimum, 64 bytes the least that works. Topics of aliases take up the rest of what they leave.
-#[derive(Debug)]
 pub struct ReceiveBuffer<B> {
     buffer: B,
     state: State,
@@ -197,6 +198,15 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> ReceiveBuffer<B> {
         let end = self.state.start.saturating_add(self.state.given);
         let piece = self.buffer.as_ref().get(self.state.start..end);
         piece.unwrap_or_default()
+    }
+}
+
+/// Not what lies in it: an answer of the server may hold credentials.
+impl<B> fmt::Debug for ReceiveBuffer<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReceiveBuffer")
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use embedded_io_async::Read;
+use embedded_io_async::{ErrorKind, Read};
 use mqtt_embassy::{
     ConnectError, LinkEnd, Options, Reconnect, Storage, WsConnector,
     mqtt_core::client::{Connect, Link, Sender},
@@ -252,6 +252,24 @@ fn frames_that_may_not_be_end_the_link() {
             let mut link = connector.connect().await.unwrap();
             let (mut reader, _) = link.split();
             assert!(reader.read(&mut [0; 8]).await.is_err(), "{what}");
+        });
+    }
+}
+
+/// RFC 6455 §5.5
+#[test]
+fn a_ping_pong_or_close_in_fragments_ends_the_link() {
+    for kind in [0x08, 0x09, 0x0a] {
+        let mut connector = connector(pipes(move |pipe| {
+            let mut socket = accept(pipe);
+            socket.get_mut().write_all(&[kind, 0]).unwrap();
+            let _ = socket.read();
+        }));
+        block_on(async {
+            let mut link = connector.connect().await.unwrap();
+            let (mut reader, _) = link.split();
+            let end = reader.read(&mut [0; 8]).await;
+            assert_eq!(end, Err(ErrorKind::InvalidData), "{kind:#x}");
         });
     }
 }

@@ -44,7 +44,9 @@
 //!   [`Error`] in full.
 //! - A message is acknowledged when it is dropped, that is after it was processed.
 //! - TLS always verifies the certificate of the broker. There is no option to switch that off.
-//! - Nothing that the crate prints or logs (by `tracing`) holds a password, a key or a token.
+//! - Nothing that the crate prints or logs (by `tracing`) holds a password, a key or a token. But tungstenite, below the
+//!   WebSocket, logs whole frames and headers at the level `trace` (by `log`): leave it out, as in
+//!   `RUST_LOG=trace,tungstenite=debug`.
 //!
 //! Features, both on by default: `tls` for `mqtts` and `wss`, `websocket` for `ws` and `wss`.
 #![forbid(unsafe_code)]

@@ -125,6 +125,24 @@ fn the_end_of_the_link_reaches_the_inbox() {
     broker.finish();
 }
 
+/// A program that ends when there are no more messages must not take a failure for a good end.
+#[test]
+fn who_hears_that_the_client_has_stopped_can_ask_why() {
+    for _ in 0..50 {
+        let broker = Broker::once(|mut link| {
+            link.accept();
+            link.close();
+        });
+        let options = Options::from_url(&broker.url())
+            .unwrap()
+            .reconnect(Reconnect::never());
+        let (_client, mut inbox) = blocking::connect(options).unwrap();
+        assert!(inbox.next_timeout(LIMIT).unwrap().is_err());
+        assert!(matches!(inbox.failure(), Some(Error::Lost { .. })));
+        broker.finish();
+    }
+}
+
 /// What Ctrl-C does: another thread disconnects while this one waits for a message.
 #[test]
 fn disconnecting_ends_a_wait_in_another_thread() {

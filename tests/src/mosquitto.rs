@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, thread};
@@ -12,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::certificates::Authority;
+use crate::ports::{free_ports, is_open};
 
 /// The user whom every listener knows; nobody at all is accepted too.
 pub const USER: &str = "device";
@@ -72,6 +72,7 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Mosquitto {
     folder: TempDir,
+    authority: Authority,
     ports: [u16; Listener::ALL.len()],
     setup: Setup,
     child: Option<Child>,
@@ -83,11 +84,12 @@ impl Mosquitto {
     pub fn start(setup: Setup) -> Self {
         let mut broker = Self {
             folder: tempfile::tempdir().expect("a temporary folder"),
+            authority: Authority::new(),
             ports: [0; _],
             setup,
             child: None,
         };
-        write_secrets(broker.folder.path());
+        broker.write_secrets();
         broker.write_openssl_settings();
         // Another process may take a free port before mosquitto does.
         let started = (0..3).any(|_| {
@@ -133,6 +135,29 @@ impl Mosquitto {
     /// Lets the broker run again (SIGCONT).
     pub fn resume(&self) {
         self.signal(Signal::CONT);
+    }
+
+    /// Replaces key and certificate of the broker by new ones of the same authority, while it runs (SIGHUP).
+    pub fn rotate_certificate(&self) {
+        self.write_server_certificate(&self.authority);
+        self.reload();
+    }
+
+    /// Replaces key and certificate of the broker by those of an authority that nobody trusts, while it runs (SIGHUP).
+    pub fn forge_certificate(&self) {
+        self.write_server_certificate(&Authority::new());
+        self.reload();
+    }
+
+    fn reload(&self) {
+        let reloads = || self.log().matches("Reloading config.").count();
+        let before = reloads();
+        self.signal(Signal::HUP);
+        let deadline = Instant::now() + START_LIMIT;
+        while reloads() == before {
+            assert!(Instant::now() < deadline, "mosquitto does not reload");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// The port of that listener.
@@ -202,6 +227,32 @@ impl Mosquitto {
         true
     }
 
+    fn write_secrets(&self) {
+        let client = self.authority.client(USER);
+        self.write("ca.pem", self.authority.certificate());
+        self.write("ca.der", self.authority.certificate_der());
+        self.write("client.pem", client.certificate);
+        self.write("client.key", client.key);
+        self.write_server_certificate(&self.authority);
+        let status = Command::new(program("mosquitto_passwd"))
+            .args(["-b", "-c"])
+            .arg(self.path("passwords"))
+            .args([USER, PASSWORD])
+            .status()
+            .expect("mosquitto_passwd starts");
+        assert!(status.success(), "mosquitto_passwd: {status}");
+    }
+
+    fn write_server_certificate(&self, authority: &Authority) {
+        let server = authority.server();
+        self.write("server.pem", server.certificate);
+        self.write("server.key", server.key);
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).expect("written");
+    }
+
     fn write_openssl_settings(&self) {
         let maximum = if self.setup.tls_1_2_only {
             "MaxProtocol = TLSv1.2\n"
@@ -217,7 +268,7 @@ impl Mosquitto {
     fn listens(&self) -> bool {
         // It opens its listeners in the order of the configuration.
         let last = self.port(Listener::SecureWebSocket);
-        TcpStream::connect((Ipv4Addr::LOCALHOST, last)).is_ok()
+        is_open(last)
     }
 
     fn configuration(&self) -> String {
@@ -286,39 +337,6 @@ impl Drop for Mosquitto {
 
 fn has_ended(child: &mut Child) -> bool {
     !matches!(child.try_wait(), Ok(None))
-}
-
-fn free_ports<const N: usize>() -> [u16; N] {
-    // All are held until the last is known, so that they differ.
-    let listeners = [(); N].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
-    listeners.map(|listener| {
-        listener
-            .and_then(|listener| listener.local_addr())
-            .map(|address: SocketAddr| address.port())
-            .expect("a free port")
-    })
-}
-
-fn write_secrets(folder: &Path) {
-    let authority = Authority::new();
-    let (server, client) = (authority.server(), authority.client(USER));
-    for (name, content) in [
-        ("ca.pem", authority.certificate().into_bytes()),
-        ("ca.der", authority.certificate_der()),
-        ("server.pem", server.certificate.into_bytes()),
-        ("server.key", server.key.into_bytes()),
-        ("client.pem", client.certificate.into_bytes()),
-        ("client.key", client.key.into_bytes()),
-    ] {
-        fs::write(folder.join(name), content).expect("written");
-    }
-    let status = Command::new(program("mosquitto_passwd"))
-        .args(["-b", "-c"])
-        .arg(folder.join("passwords"))
-        .args([USER, PASSWORD])
-        .status()
-        .expect("mosquitto_passwd starts");
-    assert!(status.success(), "mosquitto_passwd: {status}");
 }
 
 /// Debian puts mosquitto where only root looks.

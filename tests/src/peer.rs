@@ -245,6 +245,12 @@ impl Link {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
+    /// Another handle, for a thread that sends beside the script.
+    #[must_use]
+    pub fn sender(&self) -> TcpStream {
+        self.stream.try_clone().expect("another handle")
+    }
+
     /// The version of the client's CONNECT.
     #[must_use]
     pub const fn version(&self) -> Version {

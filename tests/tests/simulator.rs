@@ -399,3 +399,17 @@ fn a_wrong_command_line_is_explained() {
         assert!(!output.stderr.is_empty());
     }
 }
+
+#[test]
+fn a_simulator_that_is_dropped_closes_its_links_and_frees_its_port() {
+    let simulator = start("losant");
+    let address = simulator.address();
+    let mut client = Client::new(address, Version::V3_1_1);
+    client.connect(losant());
+    drop(simulator);
+    assert_eq!(client.answer(), CLOSED);
+    let simulator = Simulator::start("losant", &address.to_string()).unwrap();
+    assert_eq!(simulator.address(), address);
+    let mut client = Client::new(address, Version::V3_1_1);
+    assert_eq!(client.connect(losant()), [0x20, 2, 0, 0]);
+}

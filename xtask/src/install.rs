@@ -131,6 +131,8 @@ fn apt_get(arguments: &[&str], packages: &[&str]) -> Result<()> {
         sudo
     };
     apt_get.env("DEBIAN_FRONTEND", "noninteractive");
+    // Steps that run at the same time wait for each other here.
+    apt_get.args(["-o", "DPkg::Lock::Timeout=300"]);
     succeed(apt_get.args(arguments).args(packages))
 }
 

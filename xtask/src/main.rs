@@ -4,9 +4,14 @@
 mod bench;
 mod codec;
 mod firmware;
+mod fuzz;
 mod image;
 mod install;
+mod miri;
+mod mutants;
+mod peers;
 mod sdks;
+mod simulate;
 mod size;
 mod statements;
 mod steps;
@@ -39,6 +44,14 @@ enum Command {
     },
     /// Install the platforms' official Python SDKs, for `cargo test -p mqtt-tests --features sdks`
     Sdks,
+    /// Install the brokers of the tests, for `cargo test -p mqtt-tests --features brokers`
+    Peers,
+    /// Traffic over links that are cut every few seconds, with a real mosquitto: nothing lost, doubled or grown
+    Soak {
+        /// How long, in minutes
+        #[arg(long, default_value_t = 10)]
+        minutes: u32,
+    },
     /// Flash, RAM and panic branches of the size jobs
     Size,
     /// Boots firmware in emulators with a real broker, and builds it for the boards that have none
@@ -49,8 +62,16 @@ enum Command {
         #[arg(long, default_value_t = 5)]
         runs: u32,
     },
+    /// Random bytes and operations for everything that takes a peer's bytes, guided by coverage
+    Fuzz(fuzz::Arguments),
     /// Licences, sources and bans of all dependencies; installs cargo-deny
     Deny,
+    /// Simulated lives of a device, by seeds; the first failure is told in as few decisions as possible
+    Simulate(simulate::Arguments),
+    /// Deliberate mistakes in session and client, each of which the simulation must catch
+    Mutants(mutants::Arguments),
+    /// Unsafe code of examples and size jobs, and the session's buffers, in Miri; needs a nightly toolchain
+    Miri,
     /// Writes `docs/statements.md`: each statement of the standard, and its tests
     Statements,
 }
@@ -68,10 +89,16 @@ fn run() -> Result<()> {
     match Arguments::parse().command {
         Command::Test { keep_going, only } => test::run(keep_going, only),
         Command::Sdks => sdks::install(),
+        Command::Peers => peers::install(),
+        Command::Soak { minutes } => peers::soak(minutes),
         Command::Size => size::print(),
         Command::Firmware(arguments) => firmware::run(&arguments),
         Command::Bench { runs } => bench::run(runs),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Deny => install::check_dependencies(),
+        Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Mutants(arguments) => mutants::run(&arguments),
+        Command::Miri => miri::run(),
         Command::Statements => statements::write(),
     }
 }

@@ -16,7 +16,7 @@ const TARGETS: [&str; 3] = [
     "riscv32imc-unknown-none-elf",
 ];
 
-const JOBS: [Job; 8] = [
+const JOBS: [Job; 10] = [
     Job {
         name: "session 3.1.1",
         bin: "session",
@@ -92,6 +92,22 @@ const JOBS: [Job; 8] = [
         stubs: "session",
         features: "place-os",
         limits: &[flash(2_500, 900), PANIC_BRANCHES, FORMATTING],
+    },
+    Job {
+        name: "firmware update from ThingsBoard, on top of session",
+        bin: "session",
+        stubs: "session",
+        features: "thingsboard-update",
+        // SHA-256 takes 2.5 KB of it, reading and writing JSON 4 KB. A tenth above what was measured.
+        limits: &[flash(21_500, 15_000), PANIC_BRANCHES, FORMATTING],
+    },
+    Job {
+        name: "managed device of Watson IoT, on top of session",
+        bin: "session",
+        stubs: "session",
+        features: "watson-iot-management",
+        // A tenth above what was measured.
+        limits: &[flash(14_700, 10_000), PANIC_BRANCHES, FORMATTING],
     },
 ];
 

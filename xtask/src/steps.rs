@@ -1,9 +1,11 @@
-//! Named steps: one line each while they run, a table at the end, the output of a failed one in full.
+//! Named steps: one line each as they end, a table at the end, the output of a failed one in full.
 
 use std::fs::{self, File};
-use std::io::{Write as _, stdout};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -15,6 +17,9 @@ pub(crate) struct Steps {
     keep_going: bool,
     only: Option<String>,
     log_dir: PathBuf,
+    began: Instant,
+    /// A step has failed, and no other is to begin.
+    stopped: Arc<AtomicBool>,
     done: Vec<Step>,
 }
 
@@ -32,14 +37,39 @@ impl Steps {
             keep_going,
             only,
             log_dir,
+            began: Instant::now(),
+            stopped: Arc::default(),
             done: Vec::new(),
         })
+    }
+
+    /// Runs two lists of steps at the same time: much of building and linking uses one processor only.
+    pub(crate) fn side_by_side(
+        &mut self,
+        one: impl FnOnce(&mut Self) -> Result<()>,
+        other: impl FnOnce(&mut Self) -> Result<()> + Send,
+    ) -> Result<()> {
+        let mut lane = Self {
+            only: self.only.clone(),
+            log_dir: self.log_dir.clone(),
+            stopped: Arc::clone(&self.stopped),
+            done: Vec::new(),
+            ..*self
+        };
+        let (first, second) = thread::scope(|scope| {
+            let second = scope.spawn(|| other(&mut lane));
+            let first = one(self);
+            let second = second.join().unwrap_or_else(|_| bail!("a step panicked"));
+            (first, second)
+        });
+        self.done.append(&mut lane.done);
+        first.and(second)
     }
 
     /// Runs a command with its output in a log file, which is printed when it fails.
     pub(crate) fn command(&mut self, name: &str, command: &mut Command) -> Result<()> {
         let log = self.log_dir.join(file_name(name));
-        self.run(name, "", || {
+        self.call(name, || {
             let file = File::create(&log)?;
             command.stdout(file.try_clone()?).stderr(file);
             let status = command
@@ -54,39 +84,33 @@ impl Steps {
         })
     }
 
-    /// Runs a function that prints a table.
+    /// Runs a function that prints what it has to say.
     pub(crate) fn call(&mut self, name: &str, step: impl FnOnce() -> Result<()>) -> Result<()> {
-        self.run(name, "\n", step)
-    }
-
-    /// `separator` stands between the name and what the step prints or, if nothing, its result.
-    fn run(
-        &mut self,
-        name: &str,
-        separator: &str,
-        step: impl FnOnce() -> Result<()>,
-    ) -> Result<()> {
-        if self.only.as_ref().is_some_and(|text| !name.contains(text)) {
+        let is_wanted = self.only.as_ref().is_none_or(|text| name.contains(text));
+        if !is_wanted || self.stopped.load(Ordering::Relaxed) {
             return Ok(());
         }
-        print!("{name:<62}{separator}");
-        stdout().flush()?;
         let start = Instant::now();
         let outcome = step();
         let took = start.elapsed();
-        let verdict = if outcome.is_ok() { "ok" } else { "FAILED" };
-        println!("{verdict:>6}{:>9.1} s", took.as_secs_f32());
+        let passed = outcome.is_ok();
+        let verdict = if passed { "ok" } else { "FAILED" };
+        println!("{name:<68}{verdict:>6}{:>9.1} s", took.as_secs_f32());
         self.done.push(Step {
             name: name.to_owned(),
             took,
-            passed: outcome.is_ok(),
+            passed,
         });
         match outcome {
             Err(error) if self.keep_going => {
                 eprintln!("{error:#}");
                 Ok(())
             }
-            outcome => outcome.with_context(|| format!("step \"{name}\" failed")),
+            Err(error) => {
+                self.stopped.store(true, Ordering::Relaxed);
+                Err(error.context(format!("step \"{name}\" failed")))
+            }
+            Ok(()) => Ok(()),
         }
     }
 
@@ -98,8 +122,10 @@ impl Steps {
             let time = format!("{:.1} s", step.took.as_secs_f32());
             table.row([step.name.clone(), result.to_owned(), time]);
         }
-        let total: Duration = self.done.iter().map(|step| step.took).sum();
-        println!("\n{table}\n{:.0} s in all", total.as_secs_f32());
+        println!(
+            "\n{table}\n{:.0} s in all",
+            self.began.elapsed().as_secs_f32()
+        );
         match self.done.iter().filter(|step| !step.passed).count() {
             _ if self.done.is_empty() => bail!("no step has that name"),
             0 => Ok(()),

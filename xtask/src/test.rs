@@ -4,13 +4,13 @@ use anyhow::Result;
 
 use crate::steps::Steps;
 use crate::workspace::{DEVICE_TARGETS, Workspace, cargo};
-use crate::{codec, firmware, install, sdks, size};
+use crate::{codec, firmware, fuzz, install, peers, sdks, simulate, size};
 
 /// Feature sets of mqtt-core that firmware is built with.
 const DEVICE_FEATURES: [&str; 5] = ["", "v5", "client", "client,v5", "client,v5,defmt,log"];
 
-/// And those of mqtt-embassy.
-const EMBASSY_FEATURES: [&str; 4] = ["", "defmt,v5", "tls", "defmt,ipv6,tls,v5,websocket"];
+/// And those of mqtt-embassy, which the images of the firmware contain in others.
+const EMBASSY_FEATURES: [&str; 2] = ["", "defmt,ipv6,tls,v5,websocket"];
 
 /// A workspace of its own.
 const SIZE_JOBS: [&str; 2] = ["--manifest-path", "tests/size/Cargo.toml"];
@@ -20,18 +20,26 @@ pub(crate) fn run(keep_going: bool, only: Option<String>) -> Result<()> {
     if only.is_none() {
         install::everything()?;
         sdks::install()?;
+        peers::install()?;
     }
     let workspace = Workspace::load()?;
     let log_dir = workspace.target_dir.join("xtask");
     let mut steps = Steps::new(keep_going, only, log_dir)?;
     lints(&mut steps, &workspace)?;
-    tests(&mut steps, &workspace)?;
-    documentation(&mut steps)?;
-    devices(&mut steps)?;
-    steps.command("dependencies: licences and sources", &mut install::deny())?;
-    firmware::steps(&mut steps, &workspace)?;
-    steps.call("budgets: flash and RAM", size::print)?;
-    steps.call("budgets: instructions per packet", codec::print)?;
+    // What shares no folder of builds with the rest, beside it.
+    let host = |steps: &mut Steps| {
+        tests(steps, &workspace)?;
+        documentation(steps)?;
+        devices(steps)?;
+        steps.command("dependencies: licences and sources", &mut install::deny())?;
+        steps.call("budgets: instructions per packet", codec::print)
+    };
+    let firmware = |steps: &mut Steps| {
+        steps.call("budgets: flash and RAM", size::print)?;
+        fuzz::steps(steps)?;
+        firmware::steps(steps, &workspace)
+    };
+    steps.side_by_side(host, firmware)?;
     steps.finish()
 }
 
@@ -40,6 +48,7 @@ fn lints(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
     let mut size_jobs = cargo();
     size_jobs.args(["fmt", "--check"]).args(SIZE_JOBS);
     steps.command("format: size jobs", &mut size_jobs)?;
+    peers::format(steps)?;
     for package in ["mqtt-core", "mqtt-embassy", "mqtt-std"] {
         for features in workspace.feature_sets(package)? {
             let name = format!("clippy: {package} [{features}]");
@@ -95,6 +104,7 @@ fn tests(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
         "mqtt-embassy",
     ]);
     steps.command("test: workspace", &mut rest)?;
+    simulate::steps(steps)?;
     let brokers = ["test", "-p", "mqtt-tests", "--features", "brokers"];
     steps.command("test: real brokers", cargo().args(brokers))?;
     let sdks = [

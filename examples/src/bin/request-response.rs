@@ -22,6 +22,8 @@ struct Arguments {
     /// The URL of the broker; without it one is started inside this program.
     #[arg(
         long,
+        env = "MQTT_URL",
+        hide_env_values = true,
         help = "Broker, one that speaks MQTT 5; without it one is started in this program"
     )]
     url: Option<String>,

@@ -19,6 +19,8 @@ struct Arguments {
     /// The URL of the broker.
     #[arg(
         long,
+        env = "MQTT_URL",
+        hide_env_values = true,
         default_value = "mqtts://localhost:8883",
         help = "Broker, by mqtts or wss"
     )]

@@ -5,6 +5,8 @@ mod losant;
 mod place_os;
 mod program;
 mod publish_subscribe;
+mod restart;
+mod secrets;
 mod simulator;
 mod thingsboard;
 mod tls;

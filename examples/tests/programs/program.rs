@@ -75,7 +75,12 @@ impl Program {
 
     /// Reads standard output up to the first line that contains `text`, and returns that line.
     pub(crate) fn line_with(&self, text: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        self.line_within(PATIENCE, text)
+    }
+
+    /// As [`Program::line_with`], with another limit.
+    pub(crate) fn line_within(&self, limit: Duration, text: &str) -> String {
+        let deadline = Instant::now() + limit;
         let mut seen = Vec::new();
         loop {
             match self

@@ -347,11 +347,14 @@ impl<K: Kind> Received<'_, K> {
             if inner.discard {
                 return Poll::Ready(Ok(false));
             }
-            if current.epoch != inner.session.epoch() || !inner.session.is_connected() {
-                return Poll::Ready(Err(inner.last_end.unwrap_or(LinkEnd::Io)));
-            }
-            if inner.ready.is_none() && hand.rx.is_here() && !hand.rx.is_in_large() {
-                return Poll::Ready(Ok(false));
+            // What has come is there, whatever became of the link: of the last piece no more than this one copy is.
+            if inner.ready.is_none_or(|ready| ready.epoch != current.epoch) {
+                if hand.rx.is_here() && !hand.rx.is_in_large() {
+                    return Poll::Ready(Ok(false));
+                }
+                if current.epoch != inner.session.epoch() || !inner.session.is_connected() {
+                    return Poll::Ready(Err(inner.last_end.unwrap_or(LinkEnd::Io)));
+                }
             }
             if !hand.fetch(inner) {
                 register(&mut inner.inbox_waker, cx.waker());

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::session::{Counters, PublishError, SessionError};
+use crate::session::{Counters, ProtocolError, PublishError, SessionError};
 
 use super::ConnectError;
 
@@ -77,11 +77,15 @@ impl LinkEnd {
         }
     }
 
-    /// Whether the server closed it, perhaps because of what was sent.
+    /// Whether the server closed it or answered what nobody understands, perhaps because of what was sent.
     pub(super) const fn is_by_peer(self) -> bool {
         matches!(
             self,
-            Self::PeerClosed | Self::Session(SessionError::ServerDisconnect(_))
+            Self::PeerClosed
+                | Self::Session(
+                    SessionError::ServerDisconnect(_)
+                        | SessionError::Protocol(ProtocolError::WrongAcknowledgement)
+                )
         )
     }
 }

@@ -9,11 +9,15 @@ use super::{
 pub struct ConnAck<'a> {
     /// Whether the server goes on with a session that it kept.
     pub session_present: bool,
-    /// As on the wire: a return code 0 to 5 in 3.1.1, a reason code in MQTT 5. Both have zero for success.
+    /// As on the wire: a return code 0 to 5 in 3.1.1, a reason code in MQTT 5. Both have zero for success. When a
+    /// server that knows 3.1.1 only refuses MQTT 5, [`ReasonCode::UNSUPPORTED_PROTOCOL_VERSION`].
     pub code: ReasonCode,
     /// What the server grants and limits.
     pub properties: Properties<'a>,
 }
+
+/// The body by which a server that knows 3.1.1 only has to refuse a CONNECT of MQTT 5 (MQTT 3.1.1 [MQTT-3.1.2-2]).
+const UNACCEPTABLE_PROTOCOL_VERSION: [u8; 2] = [0, 1];
 
 impl<'a> ConnAck<'a> {
     /// The code in the words of MQTT 5, whatever version it came in.
@@ -65,6 +69,10 @@ impl<'a> ConnAck<'a> {
             code,
             properties: Properties::NONE,
         };
+        if version.is_v5() && body == UNACCEPTABLE_PROTOCOL_VERSION {
+            connack.code = ReasonCode::UNSUPPORTED_PROTOCOL_VERSION;
+            return Ok(connack);
+        }
         check(connack.session_present, code, version)?;
         connack
             .properties

@@ -25,8 +25,9 @@ pub struct Connect<'a> {
 }
 
 /// The message that a server publishes for a client that is gone (MQTT 3.1.1 §3.1.2.5).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+///
+/// Of its payload, `Debug` and `defmt::Format` show the length only.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Will<'a> {
     /// Where it is published.
     pub topic: TopicName<'a>,
@@ -263,6 +264,33 @@ impl<'a> Will<'a> {
     const fn flags(&self) -> u8 {
         let retain = if self.retain { WILL_RETAIN } else { 0 };
         WILL | (self.qos as u8) << WILL_QOS_SHIFT | retain
+    }
+}
+
+impl fmt::Debug for Will<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Will")
+            .field("topic", &self.topic)
+            .field("payload_len", &self.payload.len())
+            .field("qos", &self.qos)
+            .field("retain", &self.retain)
+            .field("properties", &self.properties)
+            .finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Will<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(
+            f,
+            "Will {{ topic: {}, payload_len: {=usize}, qos: {}, retain: {=bool}, properties: {} }}",
+            self.topic,
+            self.payload.len(),
+            self.qos,
+            self.retain,
+            self.properties
+        );
     }
 }
 

@@ -1,8 +1,10 @@
+use core::fmt;
+
 use super::text::{self, Text};
 use super::{DecodeError, PacketIdentifier};
 
 /// A cursor over received bytes. Every read either takes what it asks for or fails without moving.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Reader<'p> {
     rest: &'p [u8],
 }
@@ -164,5 +166,14 @@ impl<'p> Reader<'p> {
         } else {
             Err(DecodeError::TrailingBytes)
         }
+    }
+}
+
+/// Not what is to be read: it may be a password.
+impl fmt::Debug for Reader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("rest_len", &self.rest.len())
+            .finish()
     }
 }

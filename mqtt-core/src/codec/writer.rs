@@ -1,10 +1,12 @@
+use core::fmt;
+
 use super::{EncodeError, text};
 
 /// The largest remaining length, and the largest variable byte integer: 268,435,455.
 pub(crate) const MAX_REMAINING_LENGTH: u32 = 0x0fff_ffff;
 
 /// A cursor over the buffer that a packet is written into. A write that fails leaves nothing behind.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Writer<'b> {
     spare: &'b mut [u8],
     capacity: usize,
@@ -190,4 +192,14 @@ fn copy(from: &[u8], to: &mut [u8]) {
 #[allow(clippy::cast_possible_truncation, reason = "masked to seven bits")]
 const fn low_bits(value: usize) -> u8 {
     (value & 0x7f) as u8
+}
+
+/// Not what was written: it may be a password.
+impl fmt::Debug for Writer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer")
+            .field("capacity", &self.capacity)
+            .field("spare_len", &self.spare.len())
+            .finish()
+    }
 }

@@ -152,11 +152,19 @@ impl<'de> Deserializer<'de> for Value<'de, '_> {
     }
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        visitor.visit_f32(self.number()?)
+        let number: f32 = self.number()?;
+        if number.is_infinite() {
+            return Err(TYPE);
+        }
+        visitor.visit_f32(number)
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        visitor.visit_f64(self.number()?)
+        let number: f64 = self.number()?;
+        if number.is_infinite() {
+            return Err(TYPE);
+        }
+        visitor.visit_f64(number)
     }
 
     fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {

@@ -1,5 +1,7 @@
 //! What a session tells its caller.
 
+use core::fmt;
+
 use crate::codec::{ConnAck, PacketIdentifier, Publish, PublishHead, ReasonCode};
 
 use super::DeliveryError;
@@ -16,7 +18,9 @@ pub struct Ticket(pub(super) u16);
 pub type Outcome = Result<ReasonCode, DeliveryError>;
 
 /// What came of a received packet.
-#[derive(Clone, Copy, Debug)]
+///
+/// Of authentication data, `Debug` shows the length only.
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'rx> {
     /// Nothing for the application.
@@ -46,6 +50,32 @@ pub enum Event<'rx> {
         /// The server is content: no answer is due.
         finished: bool,
     },
+}
+
+impl fmt::Debug for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Connected(connack) => f.debug_tuple("Connected").field(connack).finish(),
+            Self::Message(incoming) => f.debug_tuple("Message").field(incoming).finish(),
+            Self::LargeMessage(head, token) => f
+                .debug_tuple("LargeMessage")
+                .field(head)
+                .field(token)
+                .finish(),
+            Self::Piece { bytes, last } => f
+                .debug_struct("Piece")
+                .field("bytes", bytes)
+                .field("last", last)
+                .finish(),
+            #[cfg(feature = "v5")]
+            Self::Authentication { data, finished } => f
+                .debug_struct("Authentication")
+                .field("data_len", &data.len())
+                .field("finished", finished)
+                .finish(),
+        }
+    }
 }
 
 /// A received message, and how to acknowledge it.

@@ -160,13 +160,15 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
 
     /// What becomes of unfinished exchanges on the new connection (MQTT 3.1.1 §4.4).
     fn resume(&mut self, session_present: bool) {
-        let resubscribe = !session_present || self.core.settings.always_resubscribe;
+        self.core.subscribed &= session_present && !self.core.settings.always_resubscribe;
         for index in 0..usize::from(self.core.used) {
             let redeliver = self.core.settings.redeliver_exactly_once;
             let slot = self.slot(index);
             let state = slot.state;
+            // Also what was to be repeated on a link that ended before.
+            let sent = state.is_in(states::AWAITED | State::QUEUED.bit()) && slot.is(marks::SENT);
             let released = state == State::PUBREL || state == State::AWAIT_PUBCOMP;
-            let lost = released || (state == State::AWAIT_PUBREC && !redeliver);
+            let lost = released || (sent && slot.kind == Kind::EXACTLY_ONCE && !redeliver);
             if state.is_in(states::INBOUND) {
                 // The server will begin these again, under identifiers that mean nothing to us.
                 if !session_present {
@@ -176,7 +178,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
                 self.finish(index, failure::SESSION_LOST, 0);
             } else if released {
                 slot.state = State::PUBREL;
-            } else if state.is_in(states::AWAITED) {
+            } else if sent {
                 slot.state = State::QUEUED;
                 // [MQTT-3.3.1-1]: a repetition within the session has DUP set; a message sent anew has not.
                 if slot.kind.is_publish()
@@ -189,12 +191,13 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         self.core.next = 0;
         self.core.requests = 0;
         self.core.in_flight = self.count(states::IN_FLIGHT);
-        self.core.inbound = self.count(states::INBOUND);
+        // The server counts those that it sends on this connection (MQTT 5 §4.9), and so do we.
+        self.core.inbound = 0;
         self.core.output = true;
-        if resubscribe {
-            self.resubscribe();
-        } else {
+        if self.core.subscribed {
             self.core.subscribe_id = 0;
+        } else {
+            self.resubscribe();
         }
     }
 
@@ -231,6 +234,8 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         let partial = core::mem::take(&mut self.core.partial);
         self.core.partial_sent = 0;
         self.core.phase = Phase::Idle;
+        // Without CONNACK, the server may have begun a new session, and will not say so again.
+        self.core.subscribed &= self.core.was_connected;
         self.core.was_connected = false;
         self.core.large_ignored = false;
         let large = core::mem::take(&mut self.core.large_id);

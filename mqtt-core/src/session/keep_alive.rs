@@ -15,10 +15,12 @@ pub(super) struct Timers {
     pub(super) received: Instant,
     /// CONNECT was begun, or the last acknowledgement came, or the first one became due.
     pub(super) progress: Instant,
-    /// When PINGREQ was given to the transport.
+    /// When the PINGREQ to be answered was given to the transport.
     pinged: Instant,
     ping: Ping,
-    /// Bytes were given out, and nothing says yet that the transport has them.
+    /// PINGRESP is due.
+    awaited: bool,
+    /// Bytes were given out, or a ping is due, and nothing says yet that the transport has them.
     writing: bool,
     /// The application does not take what was received.
     blocked: bool,
@@ -31,8 +33,6 @@ enum Ping {
     Due,
     /// Given out.
     Written,
-    /// The transport has it.
-    Sent,
 }
 
 impl Timers {
@@ -43,6 +43,7 @@ impl Timers {
         progress: Instant::from_millis(0),
         pinged: Instant::from_millis(0),
         ping: Ping::No,
+        awaited: false,
         writing: false,
         blocked: false,
     };
@@ -52,6 +53,7 @@ impl Timers {
         self.received = now;
         self.progress = now;
         self.ping = Ping::No;
+        self.awaited = false;
         self.writing = false;
         self.blocked = false;
         self.set_keep_alive(keep_alive_s);
@@ -69,8 +71,12 @@ impl Timers {
         self.writing = false;
         self.sent = now;
         if self.ping == Ping::Written {
-            self.ping = Ping::Sent;
-            self.pinged = now;
+            self.ping = Ping::No;
+            // What comes next answers the first of them.
+            if !self.awaited {
+                self.awaited = true;
+                self.pinged = now;
+            }
         }
     }
 
@@ -81,7 +87,8 @@ impl Timers {
     }
 
     pub(super) fn pong(&mut self) {
-        if self.ping != Ping::Due {
+        self.awaited = false;
+        if self.ping == Ping::Written {
             self.ping = Ping::No;
         }
     }
@@ -97,10 +104,11 @@ impl Timers {
     /// Since when we, or the peer, have been silent, if that is of interest. The peer's counts too: a device that publishes
     /// at QoS 0 only would otherwise not notice a dead link.
     fn quiet_since(&self) -> Option<Instant> {
-        if self.ping != Ping::No || self.keep_alive_ms == 0 || self.writing {
+        if self.keep_alive_ms == 0 || self.writing {
             return None;
         }
-        Some(if self.blocked {
+        // A peer that owes an answer has its own deadline, but must hear from us all the same.
+        Some(if self.blocked || self.awaited {
             self.sent
         } else {
             self.sent.min(self.received)
@@ -124,6 +132,8 @@ impl Core {
         match self.deadline() {
             Some((at, due)) if now.has_reached(at) => match due {
                 Due::PingReq => {
+                    // Begun: a transport that is busy with something else must not take for ever.
+                    self.timers.begin_write(now);
                     self.timers.ping = Ping::Due;
                     self.output = true;
                     Ok(())
@@ -165,7 +175,7 @@ impl Core {
             add(quiet, timers.keep_alive_ms, Due::PingReq);
         }
         if !timers.blocked {
-            if timers.ping == Ping::Sent {
+            if timers.awaited {
                 add(
                     timers.pinged,
                     settings.ping_timeout_ms,

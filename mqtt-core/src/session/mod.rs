@@ -238,6 +238,8 @@ struct Core {
     clean_session: bool,
     /// CONNACK has come on this link.
     was_connected: bool,
+    /// The server has answered the SUBSCRIBE of the options, in this session.
+    subscribed: bool,
     outbox_policy: OutboxPolicy,
     /// The large inbound message is a repetition: its pieces are not for the application.
     large_ignored: bool,
@@ -307,6 +309,7 @@ impl Core {
         session_known: false,
         clean_session: false,
         was_connected: false,
+        subscribed: false,
         outbox_policy: OutboxPolicy::Wait,
         large_ignored: false,
         large_id: 0,

@@ -362,6 +362,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         }
         if self.core.subscribe_id == id {
             self.core.subscribe_id = 0;
+            self.core.subscribed = true;
         }
         self.finish(index, 0, 0);
         Ok(())

@@ -107,7 +107,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         slot.state = next;
         if next == State::FREE {
             if !unknown {
-                self.core.inbound = self.core.inbound.wrapping_sub(1);
+                self.core.inbound = self.core.inbound.saturating_sub(1);
             }
             self.free(index);
         }

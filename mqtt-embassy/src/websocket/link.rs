@@ -168,6 +168,10 @@ impl<R: Read> WsReader<'_, R> {
                 Ok((header, _)) if header.mask_key.is_some() => {
                     return Err(violation("a masked frame"));
                 }
+                // FIN is bit 7, and control frames have bit 3 of the opcode set: they come whole (RFC 6455 §5.5).
+                Ok(_) if bytes[0] & 0x88 == 0x08 => {
+                    return Err(violation("a fragmented control frame"));
+                }
                 Ok((header, _)) => return Ok(Some(header)),
                 Err(FrameError::Incomplete(more)) if more <= bytes.len() - len => wanted += more,
                 Err(_) => return Err(violation("a malformed frame")),

@@ -72,7 +72,10 @@ impl<C: Connect, R: RngCore> Connect for WsConnector<'_, C, R> {
         let mut link = self.connector.connect().await?;
         let mut nonce = [0; 16];
         self.random.fill_bytes(&mut nonce);
-        debug!("websocket: asking for {}", self.request.path);
+        debug!(
+            "websocket: asking for {}",
+            self.request.path_without_query()
+        );
         {
             let (mut reader, mut writer) = link.split();
             let sent = self.request.send(nonce, &mut writer).await;
@@ -91,13 +94,13 @@ impl<C: Connect, R: RngCore> Connect for WsConnector<'_, C, R> {
     }
 }
 
-// Without the headers, which may hold a secret.
+// Without the headers and the query, which may hold a secret.
 impl<C: fmt::Debug, R> fmt::Debug for WsConnector<'_, C, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WsConnector")
             .field("connector", &self.connector)
             .field("host", &self.request.host)
-            .field("path", &self.request.path)
+            .field("path", &self.request.path_without_query())
             .finish_non_exhaustive()
     }
 }

@@ -21,7 +21,13 @@ pub(super) struct Request<'a> {
     pub(super) headers: &'a [(&'a str, &'a str)],
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
+    /// What may be shown: some brokers want a token in the query.
+    pub(super) fn path_without_query(&self) -> &'a str {
+        let (path, _) = self.path.split_once('?').unwrap_or((self.path, ""));
+        path
+    }
+
     /// Whether all of it can be sent: no line ends within a line.
     pub(super) fn is_valid(&self) -> bool {
         let is_word =

@@ -5,6 +5,8 @@ use rcgen::{
     date_time_ymd,
 };
 
+/// 2023-12-31, before the dates of [`issue`](Authority::issue).
+pub const BEFORE: u64 = 1_703_980_800;
 /// 2024-07-01, between the dates of [`issue`](Authority::issue).
 pub const DURING: u64 = 1_719_792_000;
 /// 2031-01-01, after them.
@@ -66,6 +68,16 @@ impl Authority {
         let mut above = vec![issuer.der().to_vec()];
         above.extend(self.above.iter().cloned());
         Self { issuer, above }
+    }
+
+    /// A certificate that nobody vouches for.
+    pub fn signed_by_itself(name: &str) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let params = dated(CertificateParams::new([name.to_owned()]).unwrap());
+        Identity {
+            chain: vec![params.self_signed(&key).unwrap().der().to_vec()],
+            key: key.serialize_der(),
+        }
     }
 
     /// A certificate that was valid from 2024 to 2030.

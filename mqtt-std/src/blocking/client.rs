@@ -240,7 +240,7 @@ impl Client {
     /// Why the client has stopped, if it has, and not by [`disconnect`](Self::disconnect).
     #[must_use]
     pub fn failure(&self) -> Option<Error> {
-        self.worker.failure()
+        self.worker.failure(&self.client)
     }
 }
 

@@ -74,7 +74,7 @@ impl Inbox {
     /// Why the client has stopped, if it has, and not by [`disconnect`](super::Client::disconnect).
     #[must_use]
     pub fn failure(&self) -> Option<Error> {
-        self.worker.failure()
+        self.worker.failure(&self.client)
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use mqtt_core::client::{Mutex, Wakers};
+use mqtt_core::client::{LinkState, Mutex, Wakers};
 use tokio::{
     runtime::{self, Runtime},
     sync::oneshot,
@@ -17,7 +17,7 @@ use tokio::{
 use crate::{
     Error, Runner,
     kind::{Lock, WakerList},
-    wait::{Either, select},
+    wait::{Either, block_on, select},
 };
 
 /// Owned by all handles together. The last one to go stops the thread.
@@ -120,7 +120,11 @@ impl Worker {
     }
 
     /// Why the run ended, if it has, and not by `disconnect`.
-    pub(super) fn failure(&self) -> Option<Error> {
+    pub(super) fn failure(&self, client: &crate::Client) -> Option<Error> {
+        // Who waits hears of the end a moment before its reason is known.
+        if matches!(client.state(), LinkState::Stopped(_)) {
+            return block_on(self.ended()).err();
+        }
         self.ended
             .0
             .with(|(outcome, _)| outcome.clone().and_then(Result::err))

@@ -32,6 +32,13 @@ type Socket = WebSocketStream<Box<dyn Duplex>>;
 /// More than this in one frame is refused: it would be memory of our own that a peer fills.
 const MAX_FRAME: usize = 16 * 1024 * 1024;
 
+/// Bytes of a frame that is sent, at most.
+const MAX_SENT: usize = 64 * 1024;
+
+/// Bytes that wait to be sent, at most: twice a frame, and the rest for answers to pings of a broker that does not read
+/// them. Without a limit such a broker fills the memory.
+const MAX_WAITING: usize = 4 * MAX_SENT;
+
 /// The request that opens the WebSocket, checked.
 #[derive(Clone)]
 pub(crate) struct Upgrade {
@@ -96,6 +103,8 @@ fn config() -> WebSocketConfig {
         .read_buffer_size(16 * 1024)
         .max_message_size(Some(MAX_FRAME))
         .max_frame_size(Some(MAX_FRAME))
+        .write_buffer_size(MAX_SENT)
+        .max_write_buffer_size(MAX_WAITING)
 }
 
 /// The byte stream inside the binary frames. Their borders mean nothing [MQTT-6.0.0-2].
@@ -149,13 +158,14 @@ fn into_io(error: tungstenite::Error) -> io::Error {
     }
 }
 
-/// Every write becomes one binary frame; `flush` hands what is gathered to the transport.
+/// Every write becomes one binary frame, of [`MAX_SENT`] bytes at most; `flush` hands what is gathered to the transport.
 pub(super) struct WebSocketWriter {
     sink: SplitSink<Socket, Message>,
 }
 
 impl WebSocketWriter {
     pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let bytes = &bytes[..bytes.len().min(MAX_SENT)];
         let frame = Message::Binary(Bytes::copy_from_slice(bytes));
         self.sink.feed(frame).await.map_err(into_io)?;
         Ok(bytes.len())

@@ -97,6 +97,23 @@ fn urls_say_where_and_who() {
 }
 
 #[test]
+fn a_client_identifier_with_dots_is_taken_as_it_is_written() {
+    for (path, expected) in [
+        ("..", ".."),
+        ("%2E", "."),
+        ("a/../b", "a/../b"),
+        ("./%2e%2E/x", "./../x"),
+        ("/a//", "/a//"),
+        ("a\tb ", "ab"),
+        ("zähler 7", "zähler 7"),
+    ] {
+        let url = format!(" mqtts://user:word@broker:1/{path}");
+        let options = Options::from_url(&url).unwrap();
+        assert_eq!(options.session.client_id, expected, "{path}");
+    }
+}
+
+#[test]
 fn urls_that_cannot_be_used_are_refused() {
     let cases = [
         ("", OptionsError::Url("the scheme is missing (mqtt://host)")),

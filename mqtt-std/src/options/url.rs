@@ -42,7 +42,7 @@ pub(super) fn parse(text: &str) -> Result<Parts, OptionsError> {
     if websocket {
         parts.transport.path = path(&url);
     } else {
-        parts.client_id = client_id(&url)?;
+        parts.client_id = client_id(&url, text)?;
     }
     Ok(parts)
 }
@@ -88,14 +88,27 @@ fn user_name(url: &Url) -> Result<Option<String>, OptionsError> {
 }
 
 /// All of the path is the client identifier, slashes within it included.
-fn client_id(url: &Url) -> Result<Option<String>, OptionsError> {
+fn client_id(url: &Url, text: &str) -> Result<Option<String>, OptionsError> {
     if url.query().is_some() {
         return Err(OptionsError::UrlPart("query (?..)"));
     }
-    match url.path().strip_prefix('/') {
-        None | Some("") => Ok(None),
-        Some(path) => decode(path, "client identifier").map(Some),
+    match written_path(text).as_str() {
+        "" => Ok(None),
+        path => decode(path, "client identifier").map(Some),
     }
+}
+
+/// What stands behind the host and its slash in a URL without query and fragment. `Url` takes `.` and `..` between slashes
+/// for steps on a way, also percent-encoded ones; in a client identifier they are characters.
+fn written_path(text: &str) -> String {
+    // What `Url` leaves out before it reads the rest.
+    let text = text
+        .trim_matches(|c| c <= ' ')
+        .replace(['\t', '\n', '\r'], "");
+    let path = text
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split_once('/'));
+    path.map_or(String::new(), |(_, path)| path.to_owned())
 }
 
 /// The path with its query, in which some brokers want a token. Alone, `/` is what every URL has: not a choice.

@@ -2,10 +2,18 @@
 
 use mqtt_core::Message;
 use mqtt_core::codec::{QoS, Subscription, TopicFilter, TopicName, Will};
-use mqtt_core::session::Options;
+use mqtt_core::session::{Options, Session, Slot};
+
+use crate::stubs::BUFFER_LEN;
 
 /// Unacknowledged messages in each direction.
 const IN_FLIGHT: u16 = 8;
+
+/// Slots of a session: eight messages in each direction, CONNECT and SUBSCRIBE.
+pub const SLOTS: usize = 8 + 8 + 2;
+
+/// The session of the jobs without a client.
+pub type JobSession = Session<[u8; BUFFER_LEN], [Slot; SLOTS]>;
 
 /// The one filter, at QoS 1: subscribed whenever the server has no session.
 static SUBSCRIPTIONS: [Subscription<'static>; 1] = {

@@ -3,6 +3,7 @@
 
 #![no_std]
 
+pub mod companion;
 pub mod executor;
 pub mod job;
 #[cfg(feature = "client")]

@@ -1,7 +1,7 @@
 //! The links, and what is sent over them.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     io::Write as _,
     mem::take,
     net::{Shutdown, TcpStream},
@@ -19,13 +19,21 @@ pub type LinkId = u64;
 
 pub(crate) type Listener = Box<dyn Fn(&Event) + Send>;
 
+/// Events that are kept for those who ask later: a simulator may run for days.
+const MAX_EVENTS: usize = 10_000;
+
+/// Messages that wait for a client that is away, and may never come back.
+const MAX_WAITING: usize = 1_000;
+
 /// All links of a server, its stored sessions and what was ordered to fail.
 pub struct Hub {
     links: BTreeMap<LinkId, Link>,
     /// Of clients that connected with `clean_session` false, by client identifier.
     sessions: HashMap<String, Session>,
-    events: Vec<Event>,
+    /// The latest, oldest first.
+    events: VecDeque<Event>,
     listener: Option<Listener>,
+    is_stopped: bool,
     close_after_sent: Option<usize>,
     close_after_received: Option<usize>,
     last_id: LinkId,
@@ -66,8 +74,9 @@ impl Hub {
         Self {
             links: BTreeMap::new(),
             sessions: HashMap::new(),
-            events: Vec::new(),
+            events: VecDeque::new(),
             listener: None,
+            is_stopped: false,
             close_after_sent: None,
             close_after_received: None,
             last_id: 0,
@@ -117,7 +126,7 @@ impl Hub {
         let mut subscriptions = session.subscriptions.iter();
         let is_wanted = subscriptions
             .any(|(filter, granted)| matches(filter, topic) && *granted > QoS::AtMostOnce);
-        if is_wanted {
+        if is_wanted && session.waiting.len() < MAX_WAITING {
             session.waiting.push((topic.to_owned(), payload.to_vec()));
         }
         is_wanted
@@ -225,7 +234,22 @@ impl Hub {
     pub(crate) fn open(&mut self, stream: TcpStream) -> LinkId {
         self.last_id += 1;
         self.links.insert(self.last_id, Link::new(stream));
+        if self.is_stopped {
+            self.close(self.last_id, "stopped");
+        }
         self.last_id
+    }
+
+    /// Closes all links, and those that come.
+    pub(crate) fn stop(&mut self) {
+        self.is_stopped = true;
+        for link in self.links.keys().copied().collect::<Vec<_>>() {
+            self.close(link, "stopped");
+        }
+    }
+
+    pub(crate) const fn is_stopped(&self) -> bool {
+        self.is_stopped
     }
 
     pub(crate) fn begin(&mut self, link: LinkId, version: Version, client_id: &str, clean: bool) {
@@ -413,25 +437,25 @@ impl Hub {
         if let Some(listener) = &self.listener {
             listener(&event);
         }
-        self.events.push(event);
+        if self.events.len() == MAX_EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
     }
 
     pub(crate) fn set_listener(&mut self, listener: Listener) {
         self.listener = Some(listener);
     }
 
-    pub(crate) fn events(&self) -> &[Event] {
-        &self.events
+    /// The latest ones that were not forgotten, oldest first.
+    pub(crate) fn events(&self) -> impl Iterator<Item = &Event> {
+        self.events.iter()
     }
 
     /// The first such event, which is forgotten with those before it.
     pub(crate) fn take_event(&mut self, is_it: impl Fn(&Event) -> bool) -> Option<Event> {
         let at = self.events.iter().position(is_it)?;
-        let mut later = self.events.split_off(at);
-        let found = later.remove(0);
-        let _ = take(&mut self.events);
-        self.events = later;
-        Some(found)
+        self.events.drain(..=at).next_back()
     }
 }
 
@@ -465,4 +489,26 @@ impl Link {
 
 fn matches(filter: &str, topic: &str) -> bool {
     TopicFilter::new(filter).is_ok_and(|filter| filter.matches(topic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(number: usize) -> Event {
+        Event::Note(number.to_string())
+    }
+
+    #[test]
+    fn only_the_latest_events_are_kept() {
+        let mut hub = Hub::new();
+        for number in 0..3 * MAX_EVENTS {
+            hub.record(note(number));
+        }
+        assert_eq!(hub.events().count(), MAX_EVENTS);
+        assert_eq!(hub.events().next(), Some(&note(2 * MAX_EVENTS)));
+        let last = note(3 * MAX_EVENTS - 1);
+        assert_eq!(hub.take_event(|event| *event == last), Some(last));
+        assert_eq!(hub.events().count(), 0);
+    }
 }

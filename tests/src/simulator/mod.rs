@@ -25,9 +25,9 @@ mod web_socket;
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -39,11 +39,12 @@ pub use platform::{Admission, Platform, Verdict};
 /// How long [`Simulator::wait_for`] waits.
 pub const LIMIT: Duration = Duration::from_secs(10);
 
-/// A simulated server that listens and serves until the program ends.
+/// A simulated server that listens and serves. Dropping it ends all links and frees the port.
 #[derive(Debug)]
 pub struct Simulator {
     shared: Arc<Shared>,
     address: SocketAddr,
+    listening: Option<JoinHandle<()>>,
 }
 
 /// What has happened.
@@ -131,15 +132,14 @@ impl Simulator {
             changed: Condvar::new(),
         });
         let for_links = Arc::clone(&shared);
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let shared = Arc::clone(&for_links);
-                thread::spawn(move || web_socket::serve(&shared, stream, address));
-            }
-        });
+        let listening = thread::spawn(move || listen(&for_links, &listener, address));
         let for_ticks = Arc::clone(&shared);
         thread::spawn(move || tick(&for_ticks));
-        Ok(Self { shared, address })
+        Ok(Self {
+            shared,
+            address,
+            listening: Some(listening),
+        })
     }
 
     /// Where it listens.
@@ -181,7 +181,7 @@ impl Simulator {
     ///
     /// # Errors
     ///
-    /// The events since the last call, among which it is not.
+    /// The events since the last call, among which it is not; of very many the latest.
     pub fn wait_for(&self, is_it: impl Fn(&Event) -> bool) -> Result<Event, Vec<Event>> {
         let deadline = Instant::now() + LIMIT;
         let mut state = self.shared.lock();
@@ -191,7 +191,7 @@ impl Simulator {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(state.hub.events().to_vec());
+                return Err(state.hub.events().cloned().collect());
             }
             let waited = self.shared.changed.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -200,7 +200,7 @@ impl Simulator {
 
     /// Whether there was such an event since the last one that was waited for. Does not wait.
     pub fn has_seen(&self, is_it: impl Fn(&Event) -> bool) -> bool {
-        self.shared.lock().hub.events().iter().any(is_it)
+        self.shared.lock().hub.events().any(is_it)
     }
 
     /// Waits for a message on a topic, and returns its payload.
@@ -237,6 +237,19 @@ impl Simulator {
     }
 }
 
+impl Drop for Simulator {
+    fn drop(&mut self) {
+        self.shared.lock().hub.stop();
+        // Wakes the thread that waits for the next link.
+        let is_woken = TcpStream::connect(self.address).is_ok();
+        if let Some(listening) = self.listening.take()
+            && is_woken
+        {
+            let _ = listening.join();
+        }
+    }
+}
+
 const HELP: &str = "\
 close [<client id>]            close its link, or all, without a word
 close-after-sent <n>           close the next link that has been sent n bytes
@@ -262,11 +275,25 @@ impl core::fmt::Debug for Shared {
     }
 }
 
-/// Lets time pass for the platform.
+/// Serves each link in a thread of its own, until the simulator is stopped.
+fn listen(shared: &Arc<Shared>, listener: &TcpListener, address: SocketAddr) {
+    for stream in listener.incoming().flatten() {
+        if shared.lock().hub.is_stopped() {
+            return;
+        }
+        let shared = Arc::clone(shared);
+        thread::spawn(move || web_socket::serve(&shared, stream, address));
+    }
+}
+
+/// Lets time pass for the platform, until the simulator is stopped.
 fn tick(shared: &Shared) {
     loop {
         thread::sleep(Duration::from_millis(20));
         let mut state = shared.lock();
+        if state.hub.is_stopped() {
+            return;
+        }
         let State { hub, platform } = &mut *state;
         platform.tick(hub);
         drop(state);

@@ -1,6 +1,9 @@
 //! What others may tell the device on `…/command`: plain words or JSON.
 
-use mqtt_core::client::{Kind, Received};
+use mqtt_core::{
+    client::{Kind, Received},
+    platform::json::RawJson,
+};
 use serde::Deserialize;
 
 use crate::Settings;
@@ -69,8 +72,8 @@ impl Command {
     }
 
     fn from_json(text: &str) -> Result<Self, CommandError> {
-        let (json, _) =
-            serde_json_core::from_str::<JsonCommand<'_>>(text).map_err(|_| CommandError::Json)?;
+        let json = RawJson::parse(text.as_bytes()).and_then(RawJson::to::<JsonCommand<'_>>);
+        let json = json.map_err(|_| CommandError::Json)?;
         match (json.command, json.seconds) {
             ("interval", Some(seconds)) => Self::interval(seconds),
             ("identify", None) => Ok(Self::Identify),

@@ -130,13 +130,16 @@ pub async fn run_secure_web_socket<S: Sensor, L: Light, R: CryptoRngCore>(
     run(&mut connector, settings, board.sensor, board.light).await
 }
 
-fn tcp(stack: Stack<'static>, broker: &Broker<'static>) -> TcpConnector<'static> {
+/// The way to a broker over TCP.
+#[must_use]
+pub fn tcp(stack: Stack<'static>, broker: &Broker<'static>) -> TcpConnector<'static> {
     static RX: ConstStaticCell<[u8; SOCKET]> = ConstStaticCell::new([0; SOCKET]);
     static TX: ConstStaticCell<[u8; SOCKET]> = ConstStaticCell::new([0; SOCKET]);
     TcpConnector::new(stack, broker.host, broker.port, RX.take(), TX.take())
 }
 
-fn tls<R: CryptoRngCore>(
+/// The way to a broker over TLS 1.3; it is verified.
+pub fn tls<R: CryptoRngCore>(
     stack: Stack<'static>,
     broker: &Broker<'static>,
     random: R,

@@ -1,17 +1,13 @@
 //! The values that were given, checked, and written as Rust.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::fmt::Write as _;
 
-use crate::{Network, broker::Broker, source::Source};
+use crate::{Network, server::Server, source::Source};
 
 /// Everything that differs from device to device.
 #[derive(Debug)]
 pub(crate) struct Configuration {
-    broker: Broker,
-    /// The DNS name in the broker's certificate.
-    server_name: String,
-    /// The certificate authority in DER, for a broker with TLS.
-    authority: Vec<u8>,
+    server: Server,
     client_id: String,
     topic: String,
     user_name: Option<String>,
@@ -25,14 +21,6 @@ const MAX_TOPIC: usize = 55;
 
 impl Configuration {
     pub(crate) fn read(source: &Source, network: Network) -> Result<Self, String> {
-        let broker = Broker::parse(source.required("broker")?)?;
-        let authority = if broker.transport.is_secure() {
-            let path = source.path("ca")?;
-            println!("cargo::rerun-if-changed={}", path.display());
-            read_certificate(&path)?
-        } else {
-            Vec::new()
-        };
         let client_id = source.required("client_id")?.to_owned();
         let topic = match source.optional("topic") {
             Some(topic) => topic.to_owned(),
@@ -43,16 +31,13 @@ impl Configuration {
                 "topic {topic:?}: at most {MAX_TOPIC} bytes, without + and #"
             ));
         }
-        let server_name = source.optional("server_name").unwrap_or(&broker.host);
         Ok(Self {
-            server_name: server_name.to_owned(),
-            broker,
-            authority,
+            server: Server::read(source)?,
             client_id,
             topic,
             user_name: source.optional("user_name").map(ToOwned::to_owned),
             password: source.optional("password").map(ToOwned::to_owned),
-            interval_s: interval(source.optional("interval_s").unwrap_or("10"))?,
+            interval_s: source.interval_s()?,
             wifi: match network {
                 Network::Wired => None,
                 Network::WiFi => Some(wifi(source)?),
@@ -70,9 +55,7 @@ impl Configuration {
 
     fn write(&self, board: &str, out: &mut String) -> std::fmt::Result {
         let Self {
-            broker,
-            server_name,
-            authority,
+            server,
             client_id,
             topic,
             user_name,
@@ -86,18 +69,9 @@ impl Configuration {
              pub(crate) const SETTINGS: ::firmware_app::Settings<'static> = ::firmware_app::Settings {{\n\
              client_id: {client_id:?}, topic: {topic:?}, user_name: {user_name:?}, password: {password:?},\n\
              interval_s: {interval_s}, board: {board:?},\n}};",
-            broker.transport.function()
+            server.transport().function()
         )?;
-        writeln!(
-            out,
-            "pub(crate) const BROKER: ::firmware_app::network::Broker<'static> = ::firmware_app::network::Broker {{\n\
-             host: {:?}, port: {}, path: {:?}, host_header: {:?}, server_name: {server_name:?},\n\
-             authority: &{authority:?},\n}};",
-            broker.host,
-            broker.port,
-            broker.path,
-            broker.host_header()
-        )?;
+        server.write(out)?;
         if let Some((name, password)) = wifi {
             writeln!(
                 out,
@@ -122,58 +96,17 @@ fn wifi(source: &Source) -> Result<(String, String), String> {
     Ok((name.to_owned(), password.to_owned()))
 }
 
-fn interval(text: &str) -> Result<u32, String> {
-    match text.parse() {
-        Ok(seconds @ 1..=86_400) => Ok(seconds),
-        _ => Err(format!(
-            "interval_s = {text:?}: expected 1 to 86400 seconds"
-        )),
-    }
-}
-
-/// One certificate, PEM or DER.
-fn read_certificate(path: &Path) -> Result<Vec<u8>, String> {
-    let shown = path.display();
-    let bytes = fs::read(path).map_err(|error| format!("cannot read the CA {shown}: {error}"))?;
-    // DER begins with a SEQUENCE, PEM is text.
-    if bytes.first() == Some(&0x30) {
-        return Ok(bytes);
-    }
-    let blocks = pem::parse_many(&bytes).map_err(|error| format!("{shown}: {error}"))?;
-    let mut certificates = blocks
-        .into_iter()
-        .filter(|block| block.tag() == "CERTIFICATE");
-    match (certificates.next(), certificates.next()) {
-        (Some(only), None) => Ok(only.into_contents()),
-        (None, _) => Err(format!("{shown}: no certificate in it")),
-        (Some(_), Some(_)) => Err(format!(
-            "{shown}: more than one certificate. Leave only that of the CA that signed the broker's"
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
+    use crate::source::tests::given;
 
     const FILE: &str = "broker = \"mqtt://b\"\nclient_id = \"c\"\nwifi_name = \"net\"\n";
 
     fn read(file: &str, variables: &[(&str, &str)]) -> Result<Configuration, String> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("config.toml");
-        fs::write(&path, file).unwrap();
-        fs::write(
-            folder.path().join("ca.pem"),
-            include_str!("../../example-ca.pem"),
-        )
-        .unwrap();
-        let variables: BTreeMap<_, _> = variables.iter().copied().collect();
-        let source = Source::read(folder.path(), &path, |name| {
-            variables.get(name).map(|value| (*value).to_owned())
-        })?;
-        Configuration::read(&source, Network::WiFi)
+        given(file, variables, |source| {
+            Configuration::read(&source?, Network::WiFi)
+        })
     }
 
     #[test]
@@ -199,22 +132,9 @@ mod tests {
         assert!(error.contains("`ca` is missing"), "{error}");
         let variables = [("FIRMWARE_BROKER", "wss://b"), ("FIRMWARE_CA", "ca.pem")];
         let configuration = read(FILE, &variables).unwrap();
-        assert_eq!(configuration.authority.first(), Some(&0x30));
         let rust = configuration.to_rust("board").unwrap();
         assert!(rust.contains("run_secure_web_socket as run"), "{rust}");
         assert!(rust.contains("authority: &[48, "), "{rust}");
-    }
-
-    #[test]
-    fn a_chain_is_not_taken_for_the_authority() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("chain.pem");
-        fs::write(&path, include_str!("../../example-ca.pem").repeat(2)).unwrap();
-        assert!(
-            read_certificate(&path)
-                .unwrap_err()
-                .contains("more than one")
-        );
     }
 
     #[test]
@@ -230,14 +150,6 @@ mod tests {
         ] {
             assert!(read(&format!("{FILE}{line}\n"), &[]).is_err(), "{line}");
         }
-    }
-
-    #[test]
-    fn a_missing_file_tells_what_to_do() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("config.toml");
-        let error = Source::read(folder.path(), &file, |_| None).unwrap_err();
-        assert!(error.contains("config.example.toml"), "{error}");
     }
 
     #[test]

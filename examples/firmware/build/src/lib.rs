@@ -12,12 +12,15 @@
 mod broker;
 mod configuration;
 mod radio;
+mod server;
 mod source;
+mod thingsboard;
 
 use std::{env, fmt::Display, fs, path::PathBuf, process::exit};
 
 use configuration::Configuration;
 use source::Source;
+use thingsboard::ThingsBoard;
 
 pub use radio::radio_firmware;
 
@@ -49,20 +52,41 @@ pub fn configure_emulated(board: &str) {
 }
 
 fn configure_from(file: &str, board: &str, network: Network) {
-    let written = Source::of_environment(&manifest_dir(), file)
-        .and_then(|source| Configuration::read(&source, network))
-        .and_then(|configuration| configuration.to_rust(board));
+    write_configuration(file, |source| {
+        Configuration::read(source, network)?.to_rust(board)
+    });
+}
+
+/// Writes `config.rs` for a device of ThingsBoard on a wired network: `BROKER`, `TOKEN`, `INTERVAL_S` and `run`. The values
+/// come as in [`configure`].
+pub fn configure_thingsboard() {
+    write_configuration("config.toml", |source| ThingsBoard::read(source)?.to_rust());
+}
+
+fn write_configuration(file: &str, to_rust: impl FnOnce(&Source) -> Result<String, String>) {
+    let written = Source::of_environment(&manifest_dir(), file).and_then(|source| to_rust(&source));
     let text = written.unwrap_or_else(|error| fail(&error));
     write("config.rs", text.as_bytes());
 }
 
 /// Puts the linker script where the linker looks for it, and passes `arguments` to the linker.
 pub fn link(memory: &str, arguments: &[&str]) {
+    link_script(memory, "", arguments);
+}
+
+/// As [`link`], for an image that lies in one partition of the flash: `partition` is the region of the linker script which
+/// is `FLASH` for it.
+pub fn link_into(partition: &str, memory: &str, arguments: &[&str]) {
+    let alias = format!("\nREGION_ALIAS(\"FLASH\", {partition});\n");
+    link_script(memory, &alias, arguments);
+}
+
+fn link_script(memory: &str, more: &str, arguments: &[&str]) {
     println!("cargo::rerun-if-changed={memory}");
     println!("cargo::rustc-link-search={}", out_dir().display());
-    let script = fs::read(manifest_dir().join(memory));
+    let script = fs::read_to_string(manifest_dir().join(memory));
     let script = script.unwrap_or_else(|error| fail(&format!("cannot read {memory}: {error}")));
-    write("memory.x", &script);
+    write("memory.x", (script + more).as_bytes());
     link_arguments(arguments);
 }
 

@@ -9,13 +9,14 @@ use std::{
 use toml::Value;
 
 /// Every key that a file may have; each has a variable, such as `FIRMWARE_BROKER`.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "broker",
     "ca",
     "client_id",
     "interval_s",
     "password",
     "server_name",
+    "token",
     "topic",
     "user_name",
     "wifi_name",
@@ -86,6 +87,17 @@ impl Source {
         (!value.is_empty()).then_some(value)
     }
 
+    /// Seconds between two reports.
+    pub(crate) fn interval_s(&self) -> Result<u32, String> {
+        let text = self.optional("interval_s").unwrap_or("10");
+        match text.parse() {
+            Ok(seconds @ 1..=86_400) => Ok(seconds),
+            _ => Err(format!(
+                "interval_s = {text:?}: expected 1 to 86400 seconds"
+            )),
+        }
+    }
+
     /// The file that a value names: relative to the file where the name stands.
     pub(crate) fn path(&self, key: &str) -> Result<PathBuf, String> {
         let folder = match self.file.parent() {
@@ -107,4 +119,37 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>, String> {
             _ => Err(format!("`{key}` must be a text or a number")),
         })
         .collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Lets `read` see a file and variables. Beside the file lies `ca.pem`.
+    pub(crate) fn given<T>(
+        file: &str,
+        variables: &[(&str, &str)],
+        read: impl FnOnce(Result<Source, String>) -> T,
+    ) -> T {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        fs::write(&path, file).unwrap();
+        fs::write(
+            folder.path().join("ca.pem"),
+            include_str!("../../example-ca.pem"),
+        )
+        .unwrap();
+        let variables: BTreeMap<_, _> = variables.iter().copied().collect();
+        read(Source::read(folder.path(), &path, |name| {
+            variables.get(name).map(|value| (*value).to_owned())
+        }))
+    }
+
+    #[test]
+    fn a_missing_file_tells_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        let error = Source::read(folder.path(), &file, |_| None).unwrap_err();
+        assert!(error.contains("config.example.toml"), "{error}");
+    }
 }

@@ -11,4 +11,4 @@ pub mod wifi;
 #[cfg(feature = "rp2040")]
 pub use random::random;
 pub use thermometer::{Reading, Thermometer};
-pub use watchdog::watch;
+pub use watchdog::{watch, watch_until};

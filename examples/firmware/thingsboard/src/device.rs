@@ -15,7 +15,7 @@ use mqtt_core::{
 };
 use serde::Serialize;
 
-use crate::{DEVICE, Sensor, Settings, update::Firmware};
+use crate::{DEVICE, Sensor, Settings, Trial, log, trial::Examination, update::Firmware};
 
 /// The shared attributes that are obeyed.
 const SETTINGS: AttributeKeys<'static> = AttributeKeys::shared(&["interval"]);
@@ -24,11 +24,12 @@ const SETTINGS: AttributeKeys<'static> = AttributeKeys::shared(&["interval"]);
 const SETTINGS_REQUEST: u32 = 1;
 
 /// The state of a running device.
-pub(crate) struct Device<'a, K: Kind, S, U: UpdateStore> {
+pub(crate) struct Device<'a, K: Kind, S, U: UpdateStore, T> {
     client: &'a Client<K>,
     version: &'a str,
     sensor: S,
     firmware: Firmware<'a, U>,
+    trial: Examination<T>,
     interval_s: u32,
     next_reading: Instant,
     /// The link on which the settings were asked for, by the number of the attempt that made it.
@@ -51,12 +52,13 @@ enum Reply {
     Error(&'static str),
 }
 
-impl<'a, K: Kind, S: Sensor, U: UpdateStore> Device<'a, K, S, U> {
+impl<'a, K: Kind, S: Sensor, U: UpdateStore, T: Trial> Device<'a, K, S, U, T> {
     pub(crate) fn new(
         client: &'a Client<K>,
         settings: &Settings<'a>,
         sensor: S,
         firmware: Firmware<'a, U>,
+        trial: Examination<T>,
     ) -> Self {
         // While the server is away the latest readings are worth more than the oldest.
         client.set_outbox_policy(OutboxPolicy::DropOldest);
@@ -65,6 +67,7 @@ impl<'a, K: Kind, S: Sensor, U: UpdateStore> Device<'a, K, S, U> {
             version: settings.update.version,
             sensor,
             firmware,
+            trial,
             interval_s: settings.interval_s.clamp(1, Settings::MAX_INTERVAL_S),
             next_reading: K::now(),
             link: None,
@@ -75,8 +78,8 @@ impl<'a, K: Kind, S: Sensor, U: UpdateStore> Device<'a, K, S, U> {
     /// Reports, obeys and updates until it is time to restart.
     pub(crate) async fn live(&mut self, inbox: &mut Inbox<K>) {
         self.introduce();
-        while !self.is_to_restart && !self.firmware.is_installed() {
-            let wake = self.firmware.advance(self.client).await;
+        while !self.is_done() {
+            let wake = self.advance().await;
             self.ask_on_new_link();
             if K::now().has_reached(self.next_reading) {
                 self.read_sensor().await;
@@ -85,6 +88,22 @@ impl<'a, K: Kind, S: Sensor, U: UpdateStore> Device<'a, K, S, U> {
             if let Some(received) = received {
                 self.take(received).await;
             }
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let has_failed = self.trial.has_failed(K::now());
+        if has_failed {
+            log::error!("trial: no server in time");
+        }
+        has_failed || self.is_to_restart || self.firmware.is_installed()
+    }
+
+    /// Sees to the trial, then to updates: the next firmware would be written where the one before still lies.
+    async fn advance(&mut self) -> Instant {
+        match self.trial.advance(self.client).await {
+            Some(wake) => wake,
+            None => self.firmware.advance(self.client).await,
         }
     }
 
@@ -118,7 +137,7 @@ impl<'a, K: Kind, S: Sensor, U: UpdateStore> Device<'a, K, S, U> {
             return;
         }
         if let Err(bad) = self.read(&received) {
-            defmt::warn!("message ignored: {}", bad);
+            log::warn!("message ignored: {}", bad);
         }
     }
 
@@ -159,7 +178,7 @@ impl<'a, K: Kind, S: Sensor, U: UpdateStore> Device<'a, K, S, U> {
         if let Some(interval) = attributes.member("interval")
             && !self.set_interval(interval)
         {
-            defmt::warn!("attribute interval ignored");
+            log::warn!("attribute interval ignored");
         }
     }
 
@@ -171,17 +190,20 @@ impl<'a, K: Kind, S: Sensor, U: UpdateStore> Device<'a, K, S, U> {
         let Some(seconds) = seconds else {
             return false;
         };
-        defmt::info!("interval: {=u32} s", seconds);
-        self.interval_s = seconds;
-        self.next_reading = K::now().plus(seconds * 1_000);
-        self.introduce();
+        // The server repeats it after each reconnect; that must not put off the next reading for ever.
+        if seconds != self.interval_s {
+            log::info!("interval: {=u32} s", seconds);
+            self.interval_s = seconds;
+            self.next_reading = K::now().plus(seconds * 1_000);
+            self.introduce();
+        }
         true
     }
 
     /// For what nobody waits for.
     fn publish(&self, publication: &impl Publication) {
         if let Err(error) = self.client.try_publish(publication) {
-            defmt::warn!("not published: {}", error);
+            log::warn!("not published: {}", error);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! A device of ThingsBoard, for any board: telemetry, attributes, calls by the server, and firmware updates.
 //!
 //! A board gives it a [`Sensor`], a connector and an [`UpdateStore`]: a `FlashStore` over the partition that the boot loader
-//! takes new firmware from, with a type that tells the boot loader. [`run`] returns when it is time to restart.
+//! takes new firmware from, with a type that tells the boot loader. [`run`] returns when it is time to restart. [`network`]
+//! does the same with buffers and connectors for embassy-net.
 //!
 //! | what | how |
 //! | --- | --- |
@@ -13,11 +14,20 @@
 //! | assigned firmware | is downloaded, checked, installed; then [`run`] returns |
 //!
 //! An update goes on after a lost link and after a restart. The new firmware reports `UPDATED` by itself: it runs this
-//! with a store over the same flash, and with its own version.
+//! with a store over the same flash, and with its own version. Where the boot loader can go back, it is on [`Trial`] at
+//! first: it stays if its server lets it in within ten minutes. Otherwise [`run`] returns, and the reset brings the firmware
+//! before.
+//!
+//! # Features
+//!
+//! `defmt`: log lines.
 #![no_std]
 #![warn(clippy::std_instead_of_core)]
 
 mod device;
+mod log;
+pub mod network;
+mod trial;
 mod update;
 
 use embassy_futures::select::select;
@@ -35,9 +45,11 @@ use mqtt_core::{
 };
 
 use device::Device;
+use trial::Examination;
 use update::Firmware;
 
 pub use firmware_app::Sensor;
+pub use trial::{NoTrial, TRIAL_MS, Trial};
 
 /// The topics that every server knows.
 const DEVICE: thingsboard::Device = thingsboard::Device::new();
@@ -78,21 +90,24 @@ pub fn options(token: &str) -> Result<Options<'_>, CredentialsError> {
     Ok(DEVICE.options(&credentials).subscriptions(&SUBSCRIPTIONS))
 }
 
-/// Runs the device until it is to restart: new firmware is installed, or the server has called `restart`.
+/// Runs the device until it is to restart: new firmware is installed, the server has called `restart`, or this firmware has
+/// failed its trial.
 ///
 /// `options` are those of [`options`], and those with which the handles were made. Dropping the future drops the link; the
 /// update goes on where the store remembers it.
-pub async fn run<K: Kind, C: Connect, S: Sensor, U: UpdateStore>(
+pub async fn run<K: Kind, C: Connect, S: Sensor, U: UpdateStore, T: Trial>(
     (client, mut inbox, mut runner): (Client<K>, Inbox<K>, Runner<K>),
     connector: &mut C,
     options: &Options<'_>,
     settings: &Settings<'_>,
     sensor: S,
     store: U,
+    trial: T,
 ) {
     let live = async {
         let firmware = Firmware::open(settings.update, store).await;
-        Device::new(&client, settings, sensor, firmware)
+        let trial = Examination::begin(trial, K::now());
+        Device::new(&client, settings, sensor, firmware, trial)
             .live(&mut inbox)
             .await;
         // Sends what is queued: the last report of the update, the answer to the call.
@@ -112,7 +127,7 @@ async fn keep_link<K: Kind, C: Connect>(
         if end == LinkEnd::Disconnected {
             return;
         }
-        defmt::warn!(
+        log::warn!(
             "refused: {}; asking again in {} s",
             end,
             REFUSED_PAUSE_MS / 1000

@@ -9,7 +9,7 @@ use mqtt_core::{
     },
 };
 
-use crate::DEVICE;
+use crate::{DEVICE, log};
 
 /// Lines in the log, in percent.
 const LINE_EVERY: u32 = 10;
@@ -39,7 +39,7 @@ impl<'a, U: UpdateStore> Firmware<'a, U> {
     pub(crate) async fn advance<K: Kind>(&mut self, client: &Client<K>) -> Instant {
         let wake = self.updater.advance(client).await;
         if self.updater.take_store_error().is_some() {
-            defmt::error!("update: flash failed");
+            log::error!("update: flash failed");
         }
         self.log_phase();
         self.log_progress();
@@ -61,7 +61,7 @@ impl<'a, U: UpdateStore> Firmware<'a, U> {
         if phase != self.phase {
             self.phase = phase;
             self.told = 0;
-            defmt::info!("update: {}", phase);
+            log::info!("update: {}", phase);
         }
     }
 
@@ -73,7 +73,7 @@ impl<'a, U: UpdateStore> Firmware<'a, U> {
         let percent = received / (size / 100).max(1);
         if self.phase == UpdatePhase::Downloading && percent >= self.told + LINE_EVERY {
             self.told = percent / LINE_EVERY * LINE_EVERY;
-            defmt::info!("update: {=u32} of {=u32} bytes", received, size);
+            log::info!("update: {=u32} of {=u32} bytes", received, size);
         }
     }
 }

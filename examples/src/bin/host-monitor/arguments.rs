@@ -14,7 +14,9 @@ pub(crate) struct Arguments {
     #[arg(
         long,
         value_name = "URL",
-        help = "Broker: mqtts://user:password@host:8883; without it one is started in this program"
+        env = "MQTT_URL",
+        hide_env_values = true,
+        help = "Broker: mqtts://user:password@host:8883, better by the environment; without it one is started in this program"
     )]
     pub(crate) broker: Option<String>,
     /// End after this many acknowledged reports

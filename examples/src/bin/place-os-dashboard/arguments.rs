@@ -22,6 +22,7 @@ pub(crate) struct Arguments {
         long,
         value_name = "URL",
         env = "PLACEOS_URL",
+        hide_env_values = true,
         requires = "token",
         help = "The broker of PlaceOS, such as wss://placeos.example/api/mqtt/"
     )]

@@ -27,6 +27,7 @@ pub(crate) struct Arguments {
         long,
         value_name = "URL",
         env = "THINGSBOARD_URL",
+        hide_env_values = true,
         global = true,
         help = "The server: mqtt://host or mqtts://host:8883"
     )]

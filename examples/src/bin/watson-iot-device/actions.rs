@@ -23,6 +23,8 @@ pub(crate) struct Actions<'a> {
     managed: ManagedDevice<'a>,
     state: &'a mut State,
     location: Option<(f64, f64)>,
+    /// There was a link before.
+    was_connected: bool,
     /// The platform knows that we have started.
     is_introduced: bool,
     download: Option<Fetched>,
@@ -55,6 +57,7 @@ impl<'a> Actions<'a> {
             managed: ManagedDevice::new(Target::Own, profile, record, start)?,
             state,
             location,
+            was_connected: false,
             is_introduced: false,
             download: None,
             deliveries: FuturesUnordered::new(),
@@ -70,6 +73,14 @@ impl<'a> Actions<'a> {
             Some(ActionKind::FirmwareDownload) => self.begin_download(reporter),
             Some(ActionKind::FirmwareUpdate) => self.install(reporter).await,
             _ => Ok(()),
+        }
+    }
+
+    /// A link is in use. That the device is managed outlives a link, but maybe not what has ended it; on the first one it is
+    /// asked for anyway.
+    pub(crate) fn connected(&mut self) {
+        if std::mem::replace(&mut self.was_connected, true) {
+            self.managed.manage();
         }
     }
 
@@ -173,11 +184,11 @@ impl<'a> Actions<'a> {
             let (kind, code) = (completed.kind, completed.code.0);
             reporter.note(&format!("management: {kind:?} refused with {code}"))?;
         }
-        if completed.kind == RequestKind::Manage && self.managed.is_managed() && !self.is_introduced
-        {
-            self.is_introduced = true;
+        if completed.kind == RequestKind::Manage && self.managed.is_managed() {
             reporter.note("management: managed")?;
-            return self.introduce(reporter);
+            if !std::mem::replace(&mut self.is_introduced, true) {
+                return self.introduce(reporter);
+            }
         }
         Ok(())
     }

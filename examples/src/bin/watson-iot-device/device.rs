@@ -88,8 +88,10 @@ impl<'a> Device<'a> {
                 .map_or(look, |due| due.min(look));
             tokio::select! {
                 () = interrupt.wait() => return Ok(End::Stop),
-                due = self.reporter.next() => if due? == Due::Report {
-                    self.report()?;
+                due = self.reporter.next() => match due? {
+                    Due::Nothing => {}
+                    Due::Report => self.report()?,
+                    Due::Connected => self.actions.connected(),
                 },
                 // An inbox that has stopped says less than the link, which stops with it.
                 Ok(received) = inbox.next() => Box::pin(self.take(received)).await?,

@@ -1,11 +1,13 @@
+use core::fmt;
 use core::num::{NonZeroU16, NonZeroU32};
 
 use super::Raw;
 use crate::codec::{EncodeError, QoS, TopicName, Writer, text};
 
 /// One property of an MQTT 5 packet (MQTT 5 §2.2.2.2).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+///
+/// Of authentication data, `Debug` and `defmt::Format` show the length only.
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Property<'a> {
     /// `0x01`: whether the payload is UTF-8 text (`true`) or unspecified bytes.
@@ -99,6 +101,38 @@ impl<'a> Property<'a> {
         }
     }
 
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::PayloadFormatIndicator(..) => "PayloadFormatIndicator",
+            Self::MessageExpiryInterval(..) => "MessageExpiryInterval",
+            Self::ContentType(..) => "ContentType",
+            Self::ResponseTopic(..) => "ResponseTopic",
+            Self::CorrelationData(..) => "CorrelationData",
+            Self::SubscriptionIdentifier(..) => "SubscriptionIdentifier",
+            Self::SessionExpiryInterval(..) => "SessionExpiryInterval",
+            Self::AssignedClientIdentifier(..) => "AssignedClientIdentifier",
+            Self::ServerKeepAlive(..) => "ServerKeepAlive",
+            Self::AuthenticationMethod(..) => "AuthenticationMethod",
+            Self::AuthenticationData(..) => "AuthenticationData",
+            Self::RequestProblemInformation(..) => "RequestProblemInformation",
+            Self::WillDelayInterval(..) => "WillDelayInterval",
+            Self::RequestResponseInformation(..) => "RequestResponseInformation",
+            Self::ResponseInformation(..) => "ResponseInformation",
+            Self::ServerReference(..) => "ServerReference",
+            Self::ReasonString(..) => "ReasonString",
+            Self::ReceiveMaximum(..) => "ReceiveMaximum",
+            Self::TopicAliasMaximum(..) => "TopicAliasMaximum",
+            Self::TopicAlias(..) => "TopicAlias",
+            Self::MaximumQoS(..) => "MaximumQoS",
+            Self::RetainAvailable(..) => "RetainAvailable",
+            Self::UserProperty(..) => "UserProperty",
+            Self::MaximumPacketSize(..) => "MaximumPacketSize",
+            Self::WildcardSubscriptionAvailable(..) => "WildcardSubscriptionAvailable",
+            Self::SubscriptionIdentifierAvailable(..) => "SubscriptionIdentifierAvailable",
+            Self::SharedSubscriptionAvailable(..) => "SharedSubscriptionAvailable",
+        }
+    }
+
     pub(super) fn to_raw(self) -> Raw<'a> {
         let mut raw = Raw {
             id: self.identifier(),
@@ -175,6 +209,81 @@ impl<'a> Property<'a> {
             0x2a => Self::SharedSubscriptionAvailable(boolean),
             _ => return None,
         })
+    }
+}
+
+impl fmt::Debug for Property<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut tuple = f.debug_tuple(self.name());
+        match self {
+            Self::PayloadFormatIndicator(value)
+            | Self::RequestProblemInformation(value)
+            | Self::RequestResponseInformation(value)
+            | Self::RetainAvailable(value)
+            | Self::WildcardSubscriptionAvailable(value)
+            | Self::SubscriptionIdentifierAvailable(value)
+            | Self::SharedSubscriptionAvailable(value) => tuple.field(value),
+            Self::MessageExpiryInterval(value)
+            | Self::SessionExpiryInterval(value)
+            | Self::WillDelayInterval(value) => tuple.field(value),
+            Self::SubscriptionIdentifier(value) | Self::MaximumPacketSize(value) => {
+                tuple.field(value)
+            }
+            Self::ServerKeepAlive(value) | Self::TopicAliasMaximum(value) => tuple.field(value),
+            Self::ReceiveMaximum(value) | Self::TopicAlias(value) => tuple.field(value),
+            Self::ContentType(value)
+            | Self::AssignedClientIdentifier(value)
+            | Self::AuthenticationMethod(value)
+            | Self::ResponseInformation(value)
+            | Self::ServerReference(value)
+            | Self::ReasonString(value) => tuple.field(value),
+            Self::ResponseTopic(value) => tuple.field(value),
+            Self::MaximumQoS(value) => tuple.field(value),
+            Self::CorrelationData(value) => tuple.field(value),
+            Self::UserProperty(name, value) => tuple.field(name).field(value),
+            // It may be a password.
+            Self::AuthenticationData(value) => tuple.field(&format_args!("{} bytes", value.len())),
+        };
+        tuple.finish()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Property<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{=str}(", self.name());
+        match self {
+            Self::PayloadFormatIndicator(value)
+            | Self::RequestProblemInformation(value)
+            | Self::RequestResponseInformation(value)
+            | Self::RetainAvailable(value)
+            | Self::WildcardSubscriptionAvailable(value)
+            | Self::SubscriptionIdentifierAvailable(value)
+            | Self::SharedSubscriptionAvailable(value) => defmt::write!(f, "{=bool})", *value),
+            Self::MessageExpiryInterval(value)
+            | Self::SessionExpiryInterval(value)
+            | Self::WillDelayInterval(value) => defmt::write!(f, "{=u32})", *value),
+            Self::SubscriptionIdentifier(value) | Self::MaximumPacketSize(value) => {
+                defmt::write!(f, "{=u32})", value.get());
+            }
+            Self::ServerKeepAlive(value) | Self::TopicAliasMaximum(value) => {
+                defmt::write!(f, "{=u16})", *value);
+            }
+            Self::ReceiveMaximum(value) | Self::TopicAlias(value) => {
+                defmt::write!(f, "{=u16})", value.get());
+            }
+            Self::ContentType(value)
+            | Self::AssignedClientIdentifier(value)
+            | Self::AuthenticationMethod(value)
+            | Self::ResponseInformation(value)
+            | Self::ServerReference(value)
+            | Self::ReasonString(value) => defmt::write!(f, "{=str})", value),
+            Self::ResponseTopic(value) => defmt::write!(f, "{})", value),
+            Self::MaximumQoS(value) => defmt::write!(f, "{})", value),
+            Self::CorrelationData(value) => defmt::write!(f, "{=[u8]})", value),
+            Self::UserProperty(name, value) => defmt::write!(f, "{=str}, {=str})", name, value),
+            Self::AuthenticationData(value) => defmt::write!(f, "{=usize} bytes)", value.len()),
+        }
     }
 }
 

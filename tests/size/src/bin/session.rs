@@ -8,7 +8,8 @@ use core::ptr::addr_of_mut;
 use mqtt_core::codec::ReasonCode;
 use mqtt_core::session::{Event, Incoming, Session, Slot};
 use mqtt_core::{Instant, ReceiveBuffer};
-use size_job::job::{MESSAGES, OPTIONS};
+use size_job::companion::Companion;
+use size_job::job::{JobSession, MESSAGES, OPTIONS, SLOTS};
 #[cfg(feature = "losant")]
 use size_job::losant;
 #[cfg(feature = "place-os")]
@@ -22,8 +23,6 @@ use size_job::thingsboard;
 use size_job::watson_iot;
 use size_job::{buffer, fact};
 
-type Device = Session<[u8; BUFFER_LEN], [Slot; SLOTS]>;
-
 // Four messages in each direction, CONNECT and SUBSCRIBE.
 fact!(
     SIZE_OF_SESSION,
@@ -31,10 +30,7 @@ fact!(
 );
 fact!(SIZE_OF_BUFFERS, 3 * BUFFER_LEN);
 
-/// Eight messages in each direction, CONNECT and SUBSCRIBE.
-const SLOTS: usize = 8 + 8 + 2;
-
-static mut SESSION: Device = Session::unconfigured([0; BUFFER_LEN], [Slot::FREE; SLOTS]);
+static mut SESSION: JobSession = Session::unconfigured([0; BUFFER_LEN], [Slot::FREE; SLOTS]);
 
 #[unsafe(no_mangle)]
 extern "C" fn start() -> ! {
@@ -45,12 +41,13 @@ extern "C" fn start() -> ! {
 
 /// `None` when something failed; there is nobody to tell.
 #[inline(never)]
-fn run(session: &mut Device) -> Option<()> {
+fn run(session: &mut JobSession) -> Option<()> {
     let wire = buffer!();
     let mut rx = ReceiveBuffer::new(buffer!());
     rx.reset(&OPTIONS);
     session.configure(&OPTIONS).ok()?;
     session.connect(&OPTIONS, now()).ok()?;
+    let mut companion = Companion::new()?;
     let mut messages = &MESSAGES[..];
     #[cfg(feature = "losant")]
     session
@@ -82,8 +79,9 @@ fn run(session: &mut Device) -> Option<()> {
         {
             messages = rest;
         }
+        companion.upkeep(session);
         transmit(session, wire);
-        receive(session, &mut rx)?;
+        receive(session, &mut companion, &mut rx)?;
         session.tick(now()).ok()?;
         if is_stopped() {
             session.disconnect(ReasonCode::NORMAL_DISCONNECTION);
@@ -92,7 +90,7 @@ fn run(session: &mut Device) -> Option<()> {
     Some(())
 }
 
-fn transmit(session: &mut Device, wire: &mut [u8]) {
+fn transmit(session: &mut JobSession, wire: &mut [u8]) {
     loop {
         let len = session.transmit(wire, now());
         match wire.get(..len) {
@@ -102,19 +100,26 @@ fn transmit(session: &mut Device, wire: &mut [u8]) {
     }
 }
 
-fn receive(session: &mut Device, rx: &mut ReceiveBuffer<&'static mut [u8]>) -> Option<()> {
+fn receive(
+    session: &mut JobSession,
+    companion: &mut Companion,
+    rx: &mut ReceiveBuffer<&'static mut [u8]>,
+) -> Option<()> {
     let len = read(rx.space());
     rx.filled(len);
     while let Some(received) = rx.next().ok()? {
-        if let Event::Message(message) = session.handle(received, now()).ok()? {
-            take(session, message);
+        let event = session.handle(received, now()).ok()?;
+        companion.see(&event);
+        if let Event::Message(message) = event {
+            take(session, companion, message);
         }
     }
     Some(())
 }
 
-fn take(session: &mut Device, message: Incoming<'_>) {
+fn take(session: &mut JobSession, companion: &mut Companion, message: Incoming<'_>) {
     write(message.publish.payload);
+    companion.take(session, &message.publish);
     if let Some(token) = message.token {
         session.acknowledge(token, ReasonCode::SUCCESS);
     }

@@ -1,26 +1,16 @@
 //! A broker at the other end of a pipe, made of the codec.
 
-use embedded_io_adapters::tokio_1::FromTokio;
-use embedded_io_async::{ErrorType, Read, Write};
-use mqtt_core::{
-    client::{Close, Connect, ConnectError},
-    codec::{FixedHeader, Packet, Publish, QoS, TopicName, Version},
-};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf, duplex, split},
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-};
+use mqtt_core::codec::{Packet, Publish, QoS, TopicName, Version};
+
+use crate::pipe::{Links, Pipes, Stream, pipes};
 
 /// Takes the links of the device.
-pub(crate) struct Broker(UnboundedReceiver<DuplexStream>);
-
-/// Makes links to the broker; refused once that is gone.
-pub(crate) struct Pipes(UnboundedSender<DuplexStream>);
+pub(crate) struct Broker(Links);
 
 /// A broker and the way to it.
 pub(crate) fn broker() -> (Broker, Pipes) {
-    let (sender, receiver) = unbounded_channel();
-    (Broker(receiver), Pipes(sender))
+    let (links, pipes) = pipes();
+    (Broker(links), pipes)
 }
 
 /// A message of the device.
@@ -39,20 +29,14 @@ pub(crate) struct Hello {
 }
 
 /// One link of the device.
-pub(crate) struct Link {
-    stream: DuplexStream,
-    received: Vec<u8>,
-}
+pub(crate) struct Link(Stream);
 
 impl Broker {
     /// Takes a link and what comes first on it.
     pub(crate) async fn accept(&mut self) -> (Link, Hello) {
-        let stream = self.0.recv().await.unwrap();
-        let mut link = Link {
-            stream,
-            received: Vec::new(),
-        };
+        let mut link = Link(self.0.next().await);
         let hello = link
+            .0
             .next(|packet| match packet {
                 Packet::Connect(connect) => {
                     let will = connect.will.unwrap();
@@ -77,14 +61,15 @@ impl Broker {
 
     /// The device has given up those links long ago.
     pub(crate) fn forget_missed_links(&mut self) {
-        while self.0.try_recv().is_ok() {}
+        self.0.forget();
     }
 
     /// Takes a link, accepts the device and grants it its subscription.
     pub(crate) async fn accept_session(&mut self) -> Link {
         let (mut link, _) = self.accept().await;
-        link.send(&[0x20, 2, 0, 0]).await;
+        link.0.send(&[0x20, 2, 0, 0]).await;
         let (identifier, filter) = link
+            .0
             .next(|packet| match packet {
                 Packet::Subscribe(subscribe) => (
                     subscribe.packet_identifier.get(),
@@ -102,7 +87,7 @@ impl Broker {
             .await;
         assert_eq!(filter, "plant/7/command");
         let [high, low] = identifier.to_be_bytes();
-        link.send(&[0x90, 3, high, low, 1]).await;
+        link.0.send(&[0x90, 3, high, low, 1]).await;
         link
     }
 }
@@ -110,7 +95,7 @@ impl Broker {
 impl Link {
     /// Refuses the device: not authorised.
     pub(crate) async fn refuse(mut self) {
-        self.send(&[0x20, 2, 0, 5]).await;
+        self.0.send(&[0x20, 2, 0, 5]).await;
     }
 
     /// The next message on a topic that ends so. Messages are acknowledged, PINGREQ is answered.
@@ -125,7 +110,7 @@ impl Link {
 
     async fn any_message(&mut self) -> Message {
         loop {
-            let next = self.next(|packet| match packet {
+            let next = self.0.next(|packet| match packet {
                 Packet::Publish(publish) => {
                     assert_eq!(publish.qos, QoS::AtLeastOnce);
                     let message = Message {
@@ -139,11 +124,11 @@ impl Link {
                 other => panic!("unexpected {other:?}"),
             });
             let Some((identifier, message)) = next.await else {
-                self.send(&[0xd0, 0]).await;
+                self.0.send(&[0xd0, 0]).await;
                 continue;
             };
             let [high, low] = identifier.to_be_bytes();
-            self.send(&[0x40, 2, high, low]).await;
+            self.0.send(&[0x40, 2, high, low]).await;
             return message;
         }
     }
@@ -164,81 +149,10 @@ impl Link {
         let mut publish = Publish::new(topic, payload.as_bytes());
         publish.retain = retain;
         let len = publish.encode(Version::V3_1_1, &mut bytes).unwrap();
-        self.send(&bytes[..len]).await;
-    }
-
-    async fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).await.unwrap();
-    }
-
-    async fn next<T>(&mut self, read: impl FnOnce(Packet<'_>) -> T) -> T {
-        let (header, start, end) = loop {
-            if let Some((header, start)) =
-                FixedHeader::decode(&self.received, Version::V3_1_1).unwrap()
-            {
-                let end = start + usize::try_from(header.remaining_length).unwrap();
-                if self.received.len() >= end {
-                    break (header, start, end);
-                }
-            }
-            let read = self.stream.read_buf(&mut self.received).await.unwrap();
-            assert_ne!(read, 0, "the device has closed the link");
-        };
-        let body = &self.received[start..end];
-        let answer = read(Packet::decode(header, body, Version::V3_1_1).unwrap());
-        self.received.drain(..end);
-        answer
+        self.0.send(&bytes[..len]).await;
     }
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-impl Connect for Pipes {
-    type Link<'a> = (Reader, Writer);
-
-    async fn connect(&mut self) -> Result<(Reader, Writer), ConnectError> {
-        let (near, far) = duplex(4096);
-        self.0.send(far).map_err(|_| ConnectError::Refused)?;
-        let (reader, writer) = split(near);
-        Ok((
-            Reader(FromTokio::new(reader)),
-            Writer(FromTokio::new(writer)),
-        ))
-    }
-}
-
-pub(crate) struct Reader(FromTokio<ReadHalf<DuplexStream>>);
-
-impl ErrorType for Reader {
-    type Error = std::io::Error;
-}
-
-impl Read for Reader {
-    async fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Self::Error> {
-        self.0.read(bytes).await
-    }
-}
-
-pub(crate) struct Writer(FromTokio<WriteHalf<DuplexStream>>);
-
-impl ErrorType for Writer {
-    type Error = std::io::Error;
-}
-
-impl Write for Writer {
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Self::Error> {
-        self.0.write(bytes).await
-    }
-
-    async fn flush(&mut self) -> Result<(), Self::Error> {
-        self.0.flush().await
-    }
-}
-
-impl Close for Writer {
-    async fn close(&mut self) {
-        let _ = self.flush().await;
-    }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::large_futures, reason = "a test has the stack of a PC")]
 
 mod broker;
+mod pipe;
 mod platform;
 
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
@@ -16,7 +17,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
-use broker::{Broker, Message, Pipes, broker};
+use broker::{Broker, Message, broker};
+use pipe::Pipes;
 use platform::Platform;
 
 /// The light of the board as a list of when it was switched, in milliseconds, and how.

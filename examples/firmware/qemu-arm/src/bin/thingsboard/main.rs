@@ -16,7 +16,7 @@ use board::{Network, Random};
 use embassy_executor::Spawner;
 use embassy_net::{Config, DhcpConfig, Runner, Stack, StackResources};
 use firmware_app::Sensor;
-use firmware_thingsboard::Settings;
+use firmware_thingsboard::{NoTrial, Settings};
 use mqtt_embassy::{
     FlashStore, Storage, TcpConnector,
     mqtt_core::platform::thingsboard::{
@@ -123,6 +123,7 @@ async fn live(
         &settings,
         StackGauge,
         store,
+        NoTrial,
     )
     .await;
 }

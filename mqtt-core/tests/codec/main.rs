@@ -1,0 +1,5 @@
+//! Packets and bytes.
+
+mod packets;
+#[cfg(feature = "v5")]
+mod v5;

@@ -1,0 +1,360 @@
+//! Looks at every byte that the client writes and reads on one link, and judges it by the standard.
+//!
+//! It sees what the client can know, so it can be strict where the broker cannot: a packet that got lost on its way was
+//! sent all the same.
+
+mod inbound;
+mod outbound;
+
+pub(crate) use outbound::topic_name;
+
+use std::collections::VecDeque;
+
+use mqtt_core::{
+    QoS,
+    codec::{Packet, PacketType, ReasonCode},
+    session::SessionError,
+};
+
+use crate::{
+    clock,
+    scene::Scene,
+    verdict::Rule,
+    wire::{take_packets, words},
+};
+
+/// Topics of the application, and streams have one of their own.
+pub(crate) const TOPICS: usize = 3;
+pub(crate) const STREAM_TOPIC: u8 = 2;
+
+/// An identifier of the client's that was used in the present session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Exchange {
+    id: u16,
+    what: What,
+    open: bool,
+    /// PUBREC was read, PUBREL written.
+    received: bool,
+    released: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum What {
+    Message(u32),
+    Request(PacketType),
+}
+
+/// One link, from the client's side.
+#[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent of each other")]
+pub(crate) struct Audit {
+    number: u32,
+    begun: u64,
+    up: Vec<u8>,
+    down: Vec<u8>,
+    connect: bool,
+    /// CONNACK was read, and said so.
+    session_present: Option<bool>,
+    /// The broker began a session on this link, and the client has not heard of it.
+    pub(crate) begins_session: bool,
+    /// Nothing was written after CONNACK.
+    silent: bool,
+    /// The user or the client ends it.
+    leaving: Option<u64>,
+    disconnect: bool,
+    keep_alive_ms: u64,
+    quota: usize,
+    in_flight: Vec<u16>,
+    /// The last message of each topic and QoS, by order of acceptance.
+    last: [[u32; 3]; TOPICS],
+    aliases: Vec<(u16, String)>,
+    /// PUBREC that were read and wait for PUBREL.
+    pubrecs: VecDeque<u16>,
+    /// PUBREL that were read and wait for PUBCOMP.
+    pubrels: Vec<u16>,
+    /// Messages that were read and wait for their acknowledgement: identifier, number, QoS.
+    unacknowledged: VecDeque<(u16, u32, QoS)>,
+    /// Acknowledged before it was read to its end, which only a repetition may be.
+    acknowledged_early: Option<u16>,
+    wrote_at: u64,
+    /// The link does not take what the client writes.
+    pub(crate) writing: bool,
+    pinged: Option<u64>,
+    /// When answers were read, and what was true before that moment.
+    ponged: Option<(u64, u64)>,
+    /// The application may keep the client from reading.
+    blocked: bool,
+    answered_at: u64,
+    answered_before: u64,
+}
+
+impl Audit {
+    pub(crate) fn new(scene: &Scene, number: u32) -> Self {
+        let now = clock::elapsed();
+        Self {
+            number,
+            begun: now,
+            up: Vec::new(),
+            down: Vec::new(),
+            connect: false,
+            session_present: None,
+            begins_session: false,
+            silent: true,
+            leaving: None,
+            disconnect: false,
+            keep_alive_ms: 0,
+            quota: scene.setup.options.max_in_flight.into(),
+            in_flight: Vec::new(),
+            last: [[0; 3]; TOPICS],
+            aliases: Vec::new(),
+            pubrecs: VecDeque::new(),
+            pubrels: Vec::new(),
+            unacknowledged: VecDeque::new(),
+            acknowledged_early: None,
+            wrote_at: now,
+            writing: false,
+            pinged: None,
+            ponged: None,
+            blocked: false,
+            answered_at: now,
+            answered_before: now,
+        }
+    }
+
+    /// The client has decided to end it, or finds it broken.
+    pub(crate) fn leaves(&mut self) {
+        self.leaving.get_or_insert(clock::elapsed());
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.is_some()
+    }
+
+    /// The client has written these bytes.
+    pub(crate) fn wrote(&mut self, scene: &Scene, bytes: &[u8]) {
+        self.writing = false;
+        self.wrote_at = clock::elapsed();
+        let mut up = std::mem::take(&mut self.up);
+        up.extend_from_slice(bytes);
+        let result = take_packets(&mut up, scene.setup.version, |packet, len| {
+            self.wrote_packet(scene, &packet, len);
+        });
+        self.up = up;
+        if let Err(error) = result {
+            scene.violate(Rule::Content, || {
+                format!("the client wrote a bad packet: {error}")
+            });
+        }
+    }
+
+    /// The client has read these bytes.
+    pub(crate) fn read(&mut self, scene: &Scene, bytes: &[u8]) {
+        let mut down = std::mem::take(&mut self.down);
+        down.extend_from_slice(bytes);
+        let result = take_packets(&mut down, scene.setup.version, |packet, _| {
+            self.read_packet(scene, &packet);
+        });
+        // Of a large message the application may have the front already.
+        self.blocked |= down.first().is_some_and(|first| first >> 4 == 3);
+        self.down = down;
+        if let Err(error) = result {
+            panic!("the model broker sent a bad packet: {error}");
+        }
+    }
+
+    fn wrote_packet(&mut self, scene: &Scene, packet: &Packet<'_>, len: usize) {
+        scene.note(|| format!("link {}: > {}", self.number, words(packet)));
+        self.check_sequence(scene, packet);
+        if self.session_present.is_some() {
+            let maximum = scene.setup.broker.maximum_packet_size;
+            let fits = maximum.is_none_or(|maximum| len <= maximum as usize);
+            scene.require(fits, Rule::Limits, || format!("a packet of {len} bytes"));
+        }
+        match packet {
+            Packet::Connect(connect) => {
+                self.connect = true;
+                self.keep_alive_ms = u64::from(connect.keep_alive) * 1_000;
+            }
+            Packet::Publish(publish) => self.wrote_publish(scene, publish),
+            Packet::PubRel(ack) => self.wrote_pubrel(scene, ack.packet_identifier.get()),
+            Packet::Subscribe(subscribe) => {
+                let id = subscribe.packet_identifier.get();
+                self.wrote_request(scene, id, PacketType::Subscribe);
+            }
+            Packet::Unsubscribe(request) => {
+                let id = request.packet_identifier.get();
+                self.wrote_request(scene, id, PacketType::Unsubscribe);
+            }
+            Packet::PubAck(ack) => {
+                self.wrote_ack(scene, ack.packet_identifier.get(), QoS::AtLeastOnce);
+            }
+            Packet::PubRec(ack) => {
+                self.wrote_ack(scene, ack.packet_identifier.get(), QoS::ExactlyOnce);
+            }
+            Packet::PubComp(ack) => self.wrote_pubcomp(scene, ack.packet_identifier.get()),
+            Packet::PingReq => {
+                self.pinged.get_or_insert(clock::elapsed());
+            }
+            Packet::Disconnect(disconnect) => {
+                self.disconnect = true;
+                check_accusation(scene, disconnect.code);
+            }
+            _ => scene.violate(Rule::Sequence, || format!("the client wrote {packet:?}")),
+        }
+        self.silent &= self.session_present.is_none();
+    }
+
+    /// [MQTT-3.1.0-1], [MQTT-3.1.0-2], [MQTT-3.14.4-2]; nothing but CONNECT before CONNACK; and what is renewed comes
+    /// first.
+    fn check_sequence(&self, scene: &Scene, packet: &Packet<'_>) {
+        let is_connect = matches!(packet, Packet::Connect(_));
+        let may = match (self.connect, self.session_present) {
+            (false, _) => is_connect,
+            (true, None) => false,
+            (true, Some(_)) => !is_connect && !self.disconnect,
+        };
+        scene.require(may, Rule::Sequence, || {
+            format!("{} is out of place", words(packet))
+        });
+        let renews = self.session_present == Some(false) && scene.setup.options.subscribed;
+        if renews && self.silent {
+            let first = matches!(packet, Packet::Subscribe(_) | Packet::Disconnect(_));
+            scene.require(first, Rule::Subscriptions, || {
+                format!("{} instead of the SUBSCRIBE of the options", words(packet))
+            });
+        }
+    }
+
+    fn read_packet(&mut self, scene: &Scene, packet: &Packet<'_>) {
+        scene.note(|| format!("link {}: < {}", self.number, words(packet)));
+        let is_answer = !matches!(
+            packet,
+            Packet::Publish(_) | Packet::PubRel(_) | Packet::PingResp
+        );
+        if is_answer {
+            let now = clock::elapsed();
+            if self.answered_at != now {
+                self.answered_before = self.answered_at;
+            }
+            self.answered_at = now;
+        }
+        match packet {
+            Packet::ConnAck(connack) if connack.code == ReasonCode::SUCCESS => {
+                self.read_connack(scene, connack);
+            }
+            Packet::Publish(publish) => self.read_publish(scene, publish),
+            Packet::PubRel(ack) => self.pubrels.push(ack.packet_identifier.get()),
+            Packet::PubAck(ack) => self.read_ack(scene, ack.packet_identifier.get()),
+            Packet::PubComp(ack) => self.read_ack(scene, ack.packet_identifier.get()),
+            Packet::PubRec(ack) => {
+                self.read_pubrec(scene, ack.packet_identifier.get(), ack.code);
+            }
+            Packet::SubAck(suback) => self.read_ack(scene, suback.packet_identifier.get()),
+            Packet::UnsubAck(unsuback) => self.read_ack(scene, unsuback.packet_identifier.get()),
+            Packet::PingResp => {
+                let now = clock::elapsed();
+                self.ponged = self.pinged.take().map(|pinged| (now, pinged));
+            }
+            _ => {}
+        }
+    }
+
+    fn read_connack(&mut self, scene: &Scene, connack: &mqtt_core::codec::ConnAck<'_>) {
+        self.session_present = Some(connack.session_present);
+        if let Some(keep_alive) = connack.properties.server_keep_alive() {
+            self.keep_alive_ms = u64::from(keep_alive) * 1_000;
+        }
+        if let Some(maximum) = connack.properties.receive_maximum() {
+            self.quota = self.quota.min(maximum.into());
+        }
+        // Requests are no part of the session.
+        scene
+            .exchanges
+            .borrow_mut()
+            .retain(|exchange| exchange.is_message());
+        self.begins_session = false;
+        if !connack.session_present {
+            let mut ledger = scene.ledger.borrow_mut();
+            ledger.sessions += 1;
+            ledger.session_lost = true;
+            ledger.untold = false;
+            scene.exchanges.borrow_mut().clear();
+        }
+    }
+
+    /// Whether the client is as punctual as it promised. To be called when it had a chance to act.
+    pub(crate) fn check_time(&self, scene: &Scene) {
+        let now = clock::elapsed();
+        if let Some(at) = self.next_check(scene) {
+            let silent =
+                self.session_present.is_some() && self.silence_ends().is_some_and(|end| end == at);
+            let rule = if silent {
+                Rule::KeepAlive
+            } else {
+                Rule::Deadline
+            };
+            scene.require(now < at, rule, || {
+                format!(
+                    "link {} should have ended, or spoken, before {at}",
+                    self.number
+                )
+            });
+        }
+    }
+
+    /// When the client will have been late, unless something happens.
+    pub(crate) fn next_check(&self, scene: &Scene) -> Option<u64> {
+        let options = &scene.setup.options;
+        let farewell = scene.ledger.borrow().farewell == self.number;
+        if self.leaving.is_some() || self.disconnect || farewell {
+            return None;
+        }
+        if self.session_present.is_none() {
+            return Some(self.begun + u64::from(options.connack_timeout_ms) + 1);
+        }
+        if self.writing {
+            return None;
+        }
+        let pinged = self.pinged.filter(|_| !self.blocked);
+        let answer = pinged.map(|at| at + u64::from(options.ping_timeout_ms) + 1);
+        answer.into_iter().chain(self.silence_ends()).min()
+    }
+
+    /// When the client will have been silent for too long.
+    fn silence_ends(&self) -> Option<u64> {
+        (self.keep_alive_ms != 0).then_some(self.wrote_at + self.keep_alive_ms + 1)
+    }
+
+    /// The client has ended the link for this reason: not too early.
+    pub(crate) fn check_end(&self, scene: &Scene, error: SessionError) {
+        let options = &scene.setup.options;
+        let now = self.leaving.unwrap_or(clock::elapsed());
+        // What was read at this very moment may have come after the decision.
+        let pinged = match self.ponged {
+            Some((at, pinged)) if at == now => Some(pinged),
+            _ => self.pinged,
+        };
+        let answered = if self.answered_at == now {
+            self.answered_before
+        } else {
+            self.answered_at
+        };
+        let (since, timeout) = match error {
+            SessionError::ConnAckTimeout => (self.begun, options.connack_timeout_ms),
+            SessionError::PingTimeout => (pinged.unwrap_or(u64::MAX), options.ping_timeout_ms),
+            SessionError::AckTimeout => (answered, options.ack_timeout_ms),
+            _ => return,
+        };
+        let due = since.saturating_add(u64::from(timeout));
+        scene.require(now >= due, Rule::Deadline, || {
+            format!("link {} ended too early: {error}", self.number)
+        });
+    }
+}
+
+/// The model broker breaks no rule.
+fn check_accusation(scene: &Scene, code: ReasonCode) {
+    let excused = code == ReasonCode::RECEIVE_MAXIMUM_EXCEEDED && scene.ledger.borrow().untold;
+    let harmless = !code.is_error() || code == ReasonCode::UNSPECIFIED_ERROR || excused;
+    scene.require(harmless, Rule::Blame, || format!("the client says: {code}"));
+}

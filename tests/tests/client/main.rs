@@ -1,0 +1,6 @@
+//! The client of `mqtt-std` against scripted brokers.
+
+mod blocking;
+mod dropped_futures;
+mod links;
+mod messages;

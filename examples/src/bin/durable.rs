@@ -68,7 +68,7 @@ async fn deliver(outbox: &Outbox, arguments: &Arguments) -> anyhow::Result<()> {
         taken = take_in(outbox, &arguments.topic) => taken?,
         end = outbox.run(&mut admit, lost) => return Err(end.into()),
     }
-    Ok(outbox.flush(&mut admit, lost).await?)
+    Ok(Box::pin(outbox.flush(&mut admit, lost)).await?)
 }
 
 async fn take_in(outbox: &Outbox, topic: &str) -> anyhow::Result<()> {
@@ -79,7 +79,7 @@ async fn take_in(outbox: &Outbox, topic: &str) -> anyhow::Result<()> {
         .context("cannot read standard input")?
     {
         let message = Message::new(topic, &line).at_least_once();
-        outbox.publish(&message).await?;
+        Box::pin(outbox.publish(&message)).await?;
     }
     Ok(())
 }

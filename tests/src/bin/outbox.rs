@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let outbox = mqtt_std::outbox(&client, store, 200);
     let lost = |message: &Message<'_>, loss| panic!("{}: {loss}", message.topic);
     let Some(first) = first else {
-        outbox.flush(|_, _| Ok(()), lost).await?;
+        Box::pin(outbox.flush(|_, _| Ok(()), lost)).await?;
         client.disconnect().await;
         return Ok(running.await??);
     };
@@ -49,7 +49,7 @@ async fn publish(outbox: &mqtt_std::Outbox, first: u32) -> Result<(), Box<dyn Er
         };
         let payload = number.to_string();
         let message = Message::new("number", payload.as_bytes()).qos(qos);
-        outbox.publish(&message).await?;
+        Box::pin(outbox.publish(&message)).await?;
         writeln!(stdout, "{number}")?;
     }
     Ok(())

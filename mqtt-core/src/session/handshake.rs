@@ -159,14 +159,15 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     }
 
     /// What becomes of unfinished exchanges on the new connection (MQTT 3.1.1 §4.4).
+    #[inline(never)]
     fn resume(&mut self, session_present: bool) {
         self.core.subscribed &= session_present && !self.core.settings.always_resubscribe;
         for index in 0..usize::from(self.core.used) {
             let redeliver = self.core.settings.redeliver_exactly_once;
             let slot = self.slot(index);
             let state = slot.state;
-            // Also what was to be repeated on a link that ended before.
-            let sent = state.is_in(states::AWAITED | State::QUEUED.bit()) && slot.is(marks::SENT);
+            // Also what was to be repeated on a link that ended before. Free slots and known outcomes are numbered below.
+            let sent = state.0 >= State::QUEUED.0 && slot.is(marks::SENT);
             let released = state == State::PUBREL || state == State::AWAIT_PUBCOMP;
             let lost = released || (sent && slot.kind == Kind::EXACTLY_ONCE && !redeliver);
             if state.is_in(states::INBOUND) {
@@ -191,8 +192,6 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         self.core.next = 0;
         self.core.requests = 0;
         self.core.in_flight = self.count(states::IN_FLIGHT);
-        // The server counts those that it sends on this connection (MQTT 5 §4.9), and so do we.
-        self.core.inbound = 0;
         self.core.output = true;
         if self.core.subscribed {
             self.core.subscribe_id = 0;
@@ -269,7 +268,8 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
                 self.strike(index);
             }
         }
-        self.core.inbound = self.count(states::INBOUND);
+        // The server counts those that it sends on a connection (MQTT 5 §4.9), and so do we.
+        self.core.inbound = 0;
     }
 
     /// The server closed the link while this was the oldest unacknowledged message.

@@ -191,8 +191,6 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         self.core.next = 0;
         self.core.requests = 0;
         self.core.in_flight = self.count(states::IN_FLIGHT);
-        // The server counts those that it sends on this connection (MQTT 5 §4.9), and so do we.
-        self.core.inbound = 0;
         self.core.output = true;
         if self.core.subscribed {
             self.core.subscribe_id = 0;
@@ -246,7 +244,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             let base = self.core.base;
             let slot = self.slot(index);
             let state = slot.state;
-            let sent = state == State::AWAIT_PUBACK || state == State::AWAIT_PUBREC;
+            let sent = state.is_in(State::AWAIT_PUBACK.bit() | State::AWAIT_PUBREC.bit());
             let in_front = slot.len != 0 && slot.at < base;
             let is_partial = partial != 0 && partial == slot.id;
             // Exchanges unknown to us end with the link; of a large message the application needs the rest.
@@ -269,7 +267,8 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
                 self.strike(index);
             }
         }
-        self.core.inbound = self.count(states::INBOUND);
+        // The server counts those that it sends on one connection (MQTT 5 §4.9), and so do we.
+        self.core.inbound = 0;
     }
 
     /// The server closed the link while this was the oldest unacknowledged message.

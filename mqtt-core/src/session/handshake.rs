@@ -245,7 +245,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             let base = self.core.base;
             let slot = self.slot(index);
             let state = slot.state;
-            let sent = state == State::AWAIT_PUBACK || state == State::AWAIT_PUBREC;
+            let sent = state.is_in(State::AWAIT_PUBACK.bit() | State::AWAIT_PUBREC.bit());
             let in_front = slot.len != 0 && slot.at < base;
             let is_partial = partial != 0 && partial == slot.id;
             // Exchanges unknown to us end with the link; of a large message the application needs the rest.
@@ -268,7 +268,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
                 self.strike(index);
             }
         }
-        // The server counts those that it sends on a connection (MQTT 5 §4.9), and so do we.
+        // The server counts those that it sends on one connection (MQTT 5 §4.9), and so do we.
         self.core.inbound = 0;
     }
 

@@ -254,7 +254,9 @@ impl Audit {
             Packet::UnsubAck(unsuback) => self.read_ack(scene, unsuback.packet_identifier.get()),
             Packet::PingResp => {
                 let now = clock::elapsed();
-                self.ponged = self.pinged.take().map(|pinged| (now, pinged));
+                if let Some(pinged) = self.pinged.take() {
+                    self.ponged = Some((now, pinged));
+                }
             }
             _ => {}
         }
@@ -292,10 +294,7 @@ impl Audit {
                 Rule::Deadline
             };
             scene.require(now < at, rule, || {
-                format!(
-                    "link {} should have ended, or spoken, before {at}",
-                    self.number
-                )
+                format!("link {} should have ended, or spoken, at {at}", self.number)
             });
         }
     }
@@ -308,19 +307,19 @@ impl Audit {
             return None;
         }
         if self.session_present.is_none() {
-            return Some(self.begun + u64::from(options.connack_timeout_ms) + 1);
+            return Some(self.begun + u64::from(options.connack_timeout_ms));
         }
         if self.writing {
             return None;
         }
         let pinged = self.pinged.filter(|_| !self.blocked);
-        let answer = pinged.map(|at| at + u64::from(options.ping_timeout_ms) + 1);
+        let answer = pinged.map(|at| at + u64::from(options.ping_timeout_ms));
         answer.into_iter().chain(self.silence_ends()).min()
     }
 
     /// When the client will have been silent for too long.
     fn silence_ends(&self) -> Option<u64> {
-        (self.keep_alive_ms != 0).then_some(self.wrote_at + self.keep_alive_ms + 1)
+        (self.keep_alive_ms != 0).then_some(self.wrote_at + self.keep_alive_ms)
     }
 
     /// The client has ended the link for this reason: not too early.

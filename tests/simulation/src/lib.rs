@@ -1,7 +1,7 @@
 //! The real client in a simulated world: a broker by the book, a faulty network, a clock that jumps, and an application
 //! that drops its futures wherever it can.
 //!
-//! A life depends on nothing but its seed. All decisions lie on a [tape](tape::Tape), so a life that breaks a
+//! A life depends on nothing but its seed. All decisions lie on a tape, so a life that breaks a
 //! [rule](Rule) can be told again, and made shorter until only what matters is left.
 //!
 //! | module | what it is |

@@ -38,7 +38,7 @@ const RETRY: Duration = Duration::from_secs(1);
 ///
 /// Dropping it stops the thread. What is not delivered then waits in the file.
 pub struct Outbox {
-    outbox: Arc<crate::Outbox>,
+    inner: Arc<crate::Outbox>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -73,7 +73,7 @@ impl Outbox {
                 runtime.block_on(select(run, stopped));
             })?;
         Ok(Self {
-            outbox,
+            inner: outbox,
             stop: Some(stop),
             thread: Some(thread),
         })
@@ -85,7 +85,7 @@ impl Outbox {
     ///
     /// [`AcceptError`]: it will not be sent.
     pub fn publish(&self, publication: &impl Publication) -> Result<(), AcceptError<io::Error>> {
-        block_on(self.outbox.publish(publication))
+        block_on(self.inner.publish(publication))
     }
 
     /// As [`publish`](Self::publish); `None` if there was no room for so long.
@@ -98,18 +98,18 @@ impl Outbox {
         publication: &impl Publication,
         timeout: Duration,
     ) -> Option<Result<(), AcceptError<io::Error>>> {
-        block_on_timeout(self.outbox.publish(publication), timeout)
+        block_on_timeout(self.inner.publish(publication), timeout)
     }
 
     /// What happened so far.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        self.outbox.counters()
+        self.inner.counters()
     }
 
     /// Sets what happens to messages that find no room, see [`mqtt_core::outbox::Outbox::set_policy`].
     pub fn set_policy(&self, policy: crate::OutboxPolicy) {
-        self.outbox.set_policy(policy);
+        self.inner.set_policy(policy);
     }
 }
 
@@ -140,6 +140,6 @@ impl Drop for Outbox {
 
 impl fmt::Debug for Outbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.outbox.fmt(f)
+        self.inner.fmt(f)
     }
 }

@@ -41,8 +41,8 @@ fn longest(first: u8) -> Vec<u8> {
     [&[first][..], &LONGEST, &b"x".repeat(200_000)].concat()
 }
 
-fn connected(config: Config) -> (World, Inbox, Link) {
-    let (world, inbox, link) = World::connected(config);
+fn connected(config: &Config) -> (World, Inbox, Link) {
+    let (world, inbox, link) = World::connected(*config);
     link.got();
     (world, inbox, link)
 }
@@ -123,7 +123,7 @@ fn the_longest_packet_of_any_type_ends_the_handshake_at_once() {
 fn the_longest_packet_of_any_type_but_publish_ends_the_link_at_once() {
     for &version in VERSIONS {
         for first in FIRST_BYTES.into_iter().filter(|first| first >> 4 != 3) {
-            let (mut world, mut inbox, link) = connected(config(version));
+            let (mut world, mut inbox, link) = connected(&config(version));
             link.sends(longest(first));
             world.run();
             // MQTT 5 says goodbye first.
@@ -137,7 +137,7 @@ fn the_longest_packet_of_any_type_but_publish_ends_the_link_at_once() {
 #[test]
 fn the_longest_publish_is_passed_over_and_what_follows_is_heard() {
     for &version in VERSIONS {
-        let (mut world, mut inbox, link) = connected(config(version));
+        let (mut world, mut inbox, link) = connected(&config(version));
         // The smallest of its kind: skipped in full it takes too long here.
         let len = 3_000_000_u32;
         let mut header = vec![0x30];
@@ -175,7 +175,7 @@ fn remaining_length(mut len: u32) -> Vec<u8> {
 fn a_topic_longer_than_the_buffer_is_never_stored() {
     for &version in VERSIONS {
         for first in [0x30, 0x32, 0x34] {
-            let (mut world, mut inbox, link) = connected(config(version));
+            let (mut world, mut inbox, link) = connected(&config(version));
             // The topic has 65,535 bytes, or says so.
             link.sends([&[first][..], &LONGEST, &[0xff; 2], &b"x".repeat(100_000)].concat());
             world.run();
@@ -209,7 +209,7 @@ fn a_packet_that_never_ends_is_given_up_when_no_ping_is_answered() {
     // One that fits into the buffer, one that is skipped.
     for header in [&[0x30, 120][..], &[0x30, 0xff, 0xff, 0x7f, 0, 1, b't']] {
         for &version in VERSIONS {
-            let (mut world, mut inbox, link) = connected(config(version));
+            let (mut world, mut inbox, link) = connected(&config(version));
             let reader = world.spawn("reader", async move {
                 while let Ok(message) = inbox.next().await {
                     assert!(!message.is_whole());
@@ -229,7 +229,7 @@ fn a_message_that_drips_in_lasts_as_long_as_the_application_waits_for_it() {
     for &version in VERSIONS {
         let mut config = config(version).options(|o| o.oversize = Oversize::Stream);
         config.rx = 64;
-        let (mut world, mut inbox, link) = connected(config);
+        let (mut world, mut inbox, link) = connected(&config);
         let enough = Gate::default();
         let patience = enough.clone();
         let reading = world.spawn("reader", async move {
@@ -265,7 +265,7 @@ fn a_message_that_drips_in_lasts_as_long_as_the_application_waits_for_it() {
 #[test]
 fn acknowledgements_of_all_that_was_never_sent_change_nothing() {
     for &version in VERSIONS {
-        let (mut world, mut inbox, link) = connected(config(version));
+        let (mut world, mut inbox, link) = connected(&config(version));
         let publish = |qos| world.client.try_publish(&Message::new("t", b"1").qos(qos));
         let mut once = publish(Q1).unwrap();
         let mut exactly = publish(Q2).unwrap();
@@ -291,12 +291,12 @@ fn acknowledgements_of_all_that_was_never_sent_change_nothing() {
 fn an_acknowledgement_of_the_wrong_kind_delivers_nothing() {
     for &version in VERSIONS {
         for (qos, ack) in [
-            (Q1, pubrec as fn(u16) -> Vec<u8>),
+            (Q1, pubrec as Encode),
             (Q1, pubcomp),
             (Q2, puback),
             (Q2, pubcomp),
         ] {
-            let (mut world, _inbox, link) = connected(config(version));
+            let (mut world, _inbox, link) = connected(&config(version));
             let mut delivery = world
                 .client
                 .try_publish(&Message::new("t", b"1").qos(qos))
@@ -311,15 +311,18 @@ fn an_acknowledgement_of_the_wrong_kind_delivers_nothing() {
     }
 }
 
+/// Makes an acknowledgement for a packet identifier.
+type Encode = fn(u16) -> Vec<u8>;
+
 /// Each flood, and its answers.
-const FLOODS: [(fn(u16) -> Vec<u8>, PacketType); 2] =
+const FLOODS: [(Encode, PacketType); 2] =
     [(pubrel, PacketType::PubComp), (pubrec, PacketType::PubRel)];
 
 #[test]
 fn a_flood_of_releases_and_receipts_is_answered_one_by_one() {
     for &version in VERSIONS {
         for (packet, answer) in FLOODS {
-            let (mut world, mut inbox, link) = connected(config(version));
+            let (mut world, mut inbox, link) = connected(&config(version));
             for id in 1..=u16::MAX {
                 link.sends(packet(id));
                 world.run();
@@ -344,7 +347,7 @@ fn a_flood_of_releases_and_receipts_is_answered_one_by_one() {
 fn a_flood_whose_answers_are_not_taken_ends_when_the_table_is_full() {
     for &version in VERSIONS {
         for (packet, _) in FLOODS {
-            let (mut world, mut inbox, link) = connected(config(version));
+            let (mut world, mut inbox, link) = connected(&config(version));
             link.stalls();
             for id in 1..=u16::MAX {
                 link.sends(packet(id));
@@ -363,7 +366,7 @@ fn a_flood_whose_answers_are_not_taken_ends_when_the_table_is_full() {
 fn a_flood_of_messages_that_are_not_acknowledged_ends_at_the_receive_maximum() {
     for &version in VERSIONS {
         for qos in [Q1, Q2] {
-            let (mut world, mut inbox, link) = connected(config(version));
+            let (mut world, mut inbox, link) = connected(&config(version));
             let flood = |id| publish_in(version, qos, id, false, "t", b"x");
             for id in 1..=1_000 {
                 link.sends(flood(id));
@@ -387,7 +390,7 @@ fn a_flood_of_messages_that_are_not_acknowledged_ends_at_the_receive_maximum() {
 fn a_flood_that_the_application_does_not_take_waits_in_the_network() {
     for &version in VERSIONS {
         let config = config(version);
-        let (mut world, mut inbox, link) = connected(config);
+        let (mut world, mut inbox, link) = connected(&config);
         for number in 0..10_000_u32 {
             let payload = number.to_be_bytes();
             link.sends(publish_in(version, Q0, 0, false, "t", &payload));
@@ -411,7 +414,7 @@ fn a_flood_that_the_application_does_not_take_waits_in_the_network() {
 #[test]
 fn pings_that_nobody_asked_for_are_no_news() {
     for &version in VERSIONS {
-        let (mut world, mut inbox, link) = connected(config(version));
+        let (mut world, mut inbox, link) = connected(&config(version));
         for _ in 0..50_000 {
             link.sends(PINGRESP);
         }
@@ -424,7 +427,7 @@ fn pings_that_nobody_asked_for_are_no_news() {
 fn an_answer_to_a_subscription_with_the_wrong_number_of_codes_ends_the_link() {
     for &version in VERSIONS {
         for codes in [&[][..], &[0, 0], &[0; 100]] {
-            let (mut world, _inbox, link) = connected(config(version));
+            let (mut world, _inbox, link) = connected(&config(version));
             let client = world.client.clone();
             let granted = world.spawn("subscribe", async move {
                 client.subscribe("a/#", Q1).await.is_ok()
@@ -449,7 +452,7 @@ fn an_answer_to_a_subscription_with_the_wrong_number_of_codes_ends_the_link() {
 #[test]
 fn a_second_connack_ends_the_link() {
     for &version in VERSIONS {
-        let (mut world, mut inbox, link) = connected(config(version));
+        let (mut world, mut inbox, link) = connected(&config(version));
         link.sends(connack_in(version, false));
         link.sends(publish_in(version, Q0, 0, false, "t", b"behind it"));
         world.advance(3_000);
@@ -461,7 +464,7 @@ fn a_second_connack_ends_the_link() {
 #[test]
 fn a_peer_that_does_not_take_our_goodbye_does_not_keep_us() {
     for &version in VERSIONS {
-        let (mut world, _inbox, link) = connected(config(version));
+        let (mut world, _inbox, link) = connected(&config(version));
         link.stalls();
         link.stalls_close();
         link.sends([0x00, 0x00]);
@@ -549,7 +552,7 @@ mod v5 {
     fn a_flood_of_user_properties_is_handed_on_or_passed_over() {
         let mut config = config(V5);
         config.rx = 512;
-        let (mut world, mut inbox, link) = connected(config);
+        let (mut world, mut inbox, link) = connected(&config);
         for count in [99, 10_000] {
             let properties = user_properties(count);
             let publish = Publish {
@@ -571,7 +574,7 @@ mod v5 {
     #[test]
     fn acknowledgements_with_more_properties_than_fit_end_the_link() {
         for first in [0x40_u8, 0x50, 0x62, 0x70, 0x90, 0xb0, 0xe0, 0xf0] {
-            let (mut world, _inbox, link) = connected(config(V5));
+            let (mut world, _inbox, link) = connected(&config(V5));
             let properties = [0x26, 0, 0, 0, 0].repeat(100);
             let mut body = vec![0, 1, 0, 0xf4, 0x03];
             body.extend(properties);
@@ -583,7 +586,7 @@ mod v5 {
 
     #[test]
     fn nothing_behind_a_disconnect_is_delivered() {
-        let (mut world, mut inbox, link) = connected(config(V5));
+        let (mut world, mut inbox, link) = connected(&config(V5));
         let behind = publish_in(V5, Q1, 1, false, "t", b"behind it");
         link.sends([&[0xe0, 1, 0x8e][..], &behind.repeat(1_000)].concat());
         world.run();
@@ -599,7 +602,7 @@ mod v5 {
     #[test]
     fn an_alias_that_was_never_allowed_ends_the_link() {
         for alias in [1, u16::MAX] {
-            let (mut world, mut inbox, link) = connected(config(V5));
+            let (mut world, mut inbox, link) = connected(&config(V5));
             let properties = [Property::TopicAlias(alias.try_into().unwrap())];
             let publish = Publish {
                 properties: Properties::from(&properties),
@@ -716,7 +719,7 @@ mod v5 {
 
     #[test]
     fn challenges_without_a_method_end_the_link() {
-        let (mut world, _inbox, link) = connected(config(V5));
+        let (mut world, _inbox, link) = connected(&config(V5));
         link.sends(challenge());
         world.advance(3_000);
         has_ended_with(&world, &link, ProtocolError::Authentication);

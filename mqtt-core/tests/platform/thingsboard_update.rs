@@ -617,6 +617,24 @@ fn a_link_lost_at_each_chunk_and_a_restart_at_each_chunk_cost_little() {
 }
 
 #[test]
+fn an_image_that_rots_while_it_waits_for_its_installation_is_not_installed() {
+    let by_hand = UpdateOptions {
+        automatic: false,
+        ..options(1_000)
+    };
+    let mut flash = Flash::new(16_384, 4_096);
+    let server = Server::new(&image(10_000));
+    let mut world: World<'_, AnyChecksum> = open(server, by_hand, &mut flash);
+    assert_eq!(world.run(), Stop::Quiet);
+    assert_eq!(world.updater.update().phase(), UpdatePhase::Verified);
+    let byte = &mut world.updater.store().bytes[7_777];
+    *byte = byte.map(|byte| byte ^ 1);
+    world.updater.update().install();
+    assert_eq!(world.run(), failed(UpdateError::Checksum));
+    assert_eq!((flash.activated, flash.activations), (None, 0));
+}
+
+#[test]
 fn an_image_that_rots_in_the_store_is_not_installed() {
     let mut flash = Flash::new(16_384, 4_096);
     flash.flips = Some(7_777);

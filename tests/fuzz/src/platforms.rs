@@ -79,9 +79,11 @@ fn losant(message: (&str, &[u8]), value: Option<&Value>) {
         same_text(command.name, &value["name"]);
         same_member(command.raw_payload(), value, "payload");
         let _ = command.time();
-        let device = losant::Device::new(id).expect("an identifier");
-        let own = device.command(message).expect("it was read").expect("ours");
-        assert!(own.name == command.name);
+        // A device's own identifier is checked for its length too.
+        if let Ok(device) = losant::Device::new(id) {
+            let own = device.command(message).expect("it was read").expect("ours");
+            assert!(own.name == command.name);
+        }
     }
     if result.is_err() {
         let is_command = value.is_some_and(|value| value["name"].is_string());

@@ -244,8 +244,9 @@ impl Audit {
             }
             Packet::Publish(publish) => self.read_publish(scene, publish),
             Packet::PubRel(ack) => self.pubrels.push(ack.packet_identifier.get()),
-            Packet::PubAck(ack) => self.read_ack(scene, ack.packet_identifier.get()),
-            Packet::PubComp(ack) => self.read_ack(scene, ack.packet_identifier.get()),
+            Packet::PubAck(ack) | Packet::PubComp(ack) => {
+                self.read_ack(scene, ack.packet_identifier.get());
+            }
             Packet::PubRec(ack) => {
                 self.read_pubrec(scene, ack.packet_identifier.get(), ack.code);
             }
@@ -268,10 +269,7 @@ impl Audit {
             self.quota = self.quota.min(maximum.into());
         }
         // Requests are no part of the session.
-        scene
-            .exchanges
-            .borrow_mut()
-            .retain(|exchange| exchange.is_message());
+        scene.exchanges.borrow_mut().retain(Exchange::is_message);
         self.begins_session = false;
         if !connack.session_present {
             let mut ledger = scene.ledger.borrow_mut();

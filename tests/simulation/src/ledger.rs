@@ -197,7 +197,7 @@ impl Ledger {
             Ok(_) if message.qos == QoS::AtMostOnce => true,
             Ok(_) => message.arrivals > 0 || message.collided || self.is_uncertain(message.qos),
             Err(DeliveryError::Rejected(code)) => {
-                message.refused == Some(code) || self.is_over_limit(scene, message)
+                message.refused == Some(code) || is_over_limit(scene, message)
             }
             Err(DeliveryError::Dropped) => gives_up && message.written.is_none(),
             Err(DeliveryError::SessionLost) => message.qos == QoS::ExactlyOnce && self.session_lost,
@@ -219,18 +219,6 @@ impl Ledger {
         self.untold && qos == QoS::ExactlyOnce
     }
 
-    /// Whether the server's limits keep the message from being sent.
-    pub(crate) fn is_over_limit(&self, scene: &Scene, message: &Outbound) -> bool {
-        let broker = &scene.setup.broker;
-        // Fixed header, topic, identifier and properties.
-        let longest = message.len + 40;
-        message.qos > broker.maximum_qos
-            || (message.retain && !broker.retain_available)
-            || broker
-                .maximum_packet_size
-                .is_some_and(|maximum| longest > maximum as usize)
-    }
-
     /// A link ended, as the client sees it.
     pub(crate) fn link_ended(&mut self, end: LinkEnd) {
         use mqtt_core::session::SessionError::ServerDisconnect;
@@ -241,6 +229,18 @@ impl Ledger {
             self.closed_by_peer += 1;
         }
     }
+}
+
+/// Whether the server's limits keep the message from being sent.
+pub(crate) fn is_over_limit(scene: &Scene, message: &Outbound) -> bool {
+    let broker = &scene.setup.broker;
+    // Fixed header, topic, identifier and properties.
+    let longest = message.len + 40;
+    message.qos > broker.maximum_qos
+        || (message.retain && !broker.retain_available)
+        || broker
+            .maximum_packet_size
+            .is_some_and(|maximum| longest > maximum as usize)
 }
 
 /// A message that the application is about to publish.
@@ -329,7 +329,7 @@ impl Ledger {
             .position(|other| std::ptr::eq(other, message));
         let number = number.unwrap_or_default() as u32;
         message.refused.is_some()
-            || self.is_over_limit(scene, message)
+            || is_over_limit(scene, message)
             || errors
                 .iter()
                 .any(|error| self.check_outcome(scene, number, Err(*error)))

@@ -2,7 +2,7 @@
 
 use mqtt_core::{
     Version,
-    codec::{DecodeError, FixedHeader, Packet},
+    codec::{DecodeError, FixedHeader, Packet, PacketIdentifier},
 };
 
 /// Gives every whole packet at the front of `buffer` to `each`, with its length, and removes it.
@@ -48,7 +48,7 @@ pub(crate) fn words(packet: &Packet<'_>) -> String {
             )
         }
         Packet::Publish(publish) => {
-            let id = publish.packet_identifier.map_or(0, |id| id.get());
+            let id = publish.packet_identifier.map_or(0, PacketIdentifier::get);
             let number = crate::ledger::number_of(publish.payload);
             let dup = if publish.dup { " DUP" } else { "" };
             format!(

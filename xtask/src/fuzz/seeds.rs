@@ -28,6 +28,14 @@ const URLS: [&str; 4] = [
     "wss://10.0.0.1/a/../b#c",
 ];
 
+/// What the messages of the platforms do not have.
+const JSON: [&str; 4] = [
+    r#""\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00\ud83dx\udc00""#,
+    r"[-0, 0.5e-3, 1E39, 1e309, 9223372036854775807, 18446744073709551616]",
+    r#"{"name":"n","count":1,"small":-8,"large":18446744073709551615,"level":2,"on":true,"letter":"\u00e9","pair":[1,true]}"#,
+    r#"{"name":"","list":[-1,2],"mode":{"Between":[1,2]},"inner":{"name":"x","mode":"Off"},"map":{"a\n":1},"more":[{}]}"#,
+];
+
 const UPGRADE: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n";
 
@@ -55,7 +63,11 @@ pub(super) fn write(target: &str, directory: &Path) -> Result<()> {
         "session" => session()?,
         "codec" => [packets(&[0, 2])?, filters()?].concat(),
         "differential" => packets(&[0])?,
-        "json" => texts(|message| Some(message.payload.as_str()?.to_owned()))?,
+        "json" => {
+            let mut seeds = texts(|message| Some(message.payload.as_str()?.to_owned()))?;
+            seeds.extend(JSON.map(|text| text.as_bytes().to_vec()));
+            seeds
+        }
         "platforms" => texts(|message| {
             let (topic, payload) = (message.topic.as_str()?, message.payload.as_str()?);
             Some(format!("{topic}\0{payload}"))

@@ -35,7 +35,7 @@ impl Audit {
         scene.require(same, Rule::Content, || {
             format!("message {number} is sent otherwise than it was published")
         });
-        self.check_limits(scene, publish);
+        check_limits(scene, publish);
         self.check_order(scene, number);
         if let Some(id) = publish.packet_identifier {
             self.check_repetition(scene, number, publish.dup);
@@ -64,18 +64,6 @@ impl Audit {
         }
         let known = self.aliases.iter().find(|(known, _)| *known == alias);
         known.map(|(_, topic)| topic.clone())
-    }
-
-    fn check_limits(&self, scene: &Scene, publish: &Publish<'_>) {
-        let broker = &scene.setup.broker;
-        scene.require(publish.qos <= broker.maximum_qos, Rule::Limits, || {
-            format!("{:?} is above what the server supports", publish.qos)
-        });
-        scene.require(
-            !publish.retain || broker.retain_available,
-            Rule::Limits,
-            || "the server does not retain messages".into(),
-        );
     }
 
     /// [MQTT-4.6.0-1], [MQTT-4.6.0-6]
@@ -187,6 +175,18 @@ impl Audit {
             }
         }
     }
+}
+
+fn check_limits(scene: &Scene, publish: &Publish<'_>) {
+    let broker = &scene.setup.broker;
+    scene.require(publish.qos <= broker.maximum_qos, Rule::Limits, || {
+        format!("{:?} is above what the server supports", publish.qos)
+    });
+    scene.require(
+        !publish.retain || broker.retain_available,
+        Rule::Limits,
+        || "the server does not retain messages".into(),
+    );
 }
 
 impl Exchange {

@@ -485,7 +485,7 @@ fn identifier(id: u16) -> PacketIdentifier {
     PacketIdentifier::new(id).unwrap_or_else(|| panic!("an identifier of 0"))
 }
 
-fn connack<'a>(session_present: bool, code: ReasonCode, properties: Properties<'a>) -> Packet<'a> {
+fn connack(session_present: bool, code: ReasonCode, properties: Properties<'_>) -> Packet<'_> {
     Packet::ConnAck(ConnAck {
         session_present,
         code,

@@ -14,7 +14,7 @@ use super::App;
 use crate::{
     audit::{STREAM_TOPIC, topic_name},
     kind::Delivery,
-    ledger::{NUMBER_LEN, Offer, payload},
+    ledger::{NUMBER_LEN, Offer, is_over_limit, payload},
     scene::Scene,
     verdict::Rule,
 };
@@ -28,7 +28,7 @@ impl App {
         let control = self.control.clone();
         while let Some(left) = control.operations.get().checked_sub(1) {
             control.operations.set(left);
-            self.operate().await;
+            Box::pin(self.operate()).await;
             if self.scene.tape.one_in(2) {
                 self.scene.pause(self.scene.setup.chaos_ms / 16).await;
             }
@@ -41,7 +41,7 @@ impl App {
             0..=4 => self.publish_one(true).await,
             5..=7 => self.publish_one(false).await,
             8..=10 => self.try_publish_some(),
-            11 => self.stream().await,
+            11 => Box::pin(self.stream()).await,
             12 => self.subscribe().await,
             13 => self.unsubscribe().await,
             14 if self.scene.mishap(3) => {
@@ -119,7 +119,7 @@ impl App {
             PublishError::Full | PublishError::Stopped => true,
             PublishError::QoSNotSupported
             | PublishError::RetainNotSupported
-            | PublishError::PacketTooLarge => ledger.is_over_limit(&self.scene, message),
+            | PublishError::PacketTooLarge => is_over_limit(&self.scene, message),
             _ => false,
         };
         self.scene.require(true_error, Rule::Outcome, || {
@@ -186,7 +186,7 @@ impl App {
         let streaming = self
             .client
             .publish_stream(&head, offer.len as u32, &mut source);
-        let Some(result) = self.cut(streaming).await else {
+        let Some(result) = Box::pin(self.cut(streaming)).await else {
             return self.withdraw(number, "dropped");
         };
         match result {

@@ -151,9 +151,12 @@ impl<'a, C: Checksum> Update<'a, C> {
         self.attempts = 0;
     }
 
-    /// Lets a verified image be installed, if that does not happen by itself.
-    pub const fn install(&mut self) {
+    /// Lets a verified image be installed, if that does not happen by itself. What has waited is checked once more before.
+    pub fn install(&mut self) {
         self.install = true;
+        if matches!(self.state, State::Verified { .. }) {
+            self.begin_check();
+        }
     }
 
     /// What was to be done with the store failed. The update ends.

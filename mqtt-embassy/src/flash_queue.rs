@@ -25,7 +25,7 @@ pub(crate) use careful::CarefulFlash;
 /// - The region has three erase blocks at least: a record lies within one block, and the room of a block comes back as a whole.
 /// - A record takes 8 bytes more than its length, rounded up to a multiple of 8 or of what the flash is written by; a block
 ///   loses twice that.
-/// - Wear: a message of 100 bytes costs 1/36 of an erasure of a block of 4 KB; of 16 such blocks, each good for
+/// - Wear: a record of 100 bytes costs 1/36 of an erasure of a block of 4 KB; of 16 such blocks, each good for
 ///   100,000 erasures, 57 million messages.
 /// - Removing a record overwrites its header with zeros. So the flash must take a second write to a word
 ///   ([`MultiwriteNorFlash`]): RP2040, RP2350, ESP32 and most external flash do. Flash with error correction for each

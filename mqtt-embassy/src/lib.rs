@@ -136,6 +136,7 @@
 //! | `v5` | MQTT 5 beside 3.1.1; the version is chosen by [`Options::version`] at run time |
 //! | `tls` | `TlsConnector`, by embedded-tls |
 //! | `websocket` | `WsConnector` |
+//! | `flash` | `FlashStore`, `FlashQueue` and `FlashSession`: images, messages and the session, in NOR flash |
 //! | `ipv6` | brokers with an IPv6 address |
 //! | `defmt` | `defmt::Format` for messages, errors, states and counters; not for handles, connectors and options. Log lines: *info* for the state of the link, *warn* for whatever keeps it from being made, *debug* for each step |
 //! | `log` | the same lines by the crate `log` |

@@ -7,8 +7,8 @@ use std::{io::Cursor, thread, time::Duration};
 use common::{Broker, LIMIT, closed_port, reporting};
 use mqtt_core::codec::{Packet, Publish};
 use mqtt_std::{
-    ConnectFailure, Error, Message, Options, Oversize, Properties, Property, QoS, Reconnect,
-    TopicName, Version,
+    ConnectFailure, Error, Instant, Message, Options, OutboxFile, Oversize, Properties, Property,
+    QoS, Reconnect, TopicName, Version,
     blocking::{self, Client, Inbox},
 };
 
@@ -50,6 +50,34 @@ fn publishes_subscribes_receives_and_takes_leave() {
     assert!(inbox.iter().next().is_none());
     assert!(inbox.failure().is_none());
     broker.finish();
+}
+
+#[test]
+fn an_outbox_delivers_what_an_earlier_one_has_accepted() {
+    let path = std::env::temp_dir().join(format!("mqtt-blocking-{}", std::process::id()));
+    let open = || OutboxFile::open(&path, 1_000).unwrap();
+    let broker = echoing();
+    let (client, mut inbox) = connect(&broker);
+    client.subscribe("a", QoS::AtLeastOnce).unwrap();
+    let lost = |_: &Message<'_>, loss| panic!("{loss}");
+    let later = |_: &Message<'_>, now: Instant| Err(now.plus(100_000));
+    let outbox = blocking::Outbox::start(&client, open(), 100, later, lost).unwrap();
+    let message = Message::new("a", b"one").at_least_once();
+    outbox.publish_timeout(&message, LIMIT).unwrap().unwrap();
+    drop(outbox);
+    let outbox = blocking::Outbox::start(&client, open(), 100, |_, _| Ok(()), lost).unwrap();
+    outbox
+        .publish(&Message::new("a", b"two").at_least_once())
+        .unwrap();
+    for expected in [b"one", b"two"] {
+        let message = inbox.next_timeout(LIMIT).unwrap().unwrap();
+        assert_eq!(message.payload(), expected);
+    }
+    client.disconnect().unwrap();
+    drop(outbox);
+    broker.finish();
+    std::fs::remove_file(path.with_added_extension("lock")).unwrap();
+    std::fs::remove_file(path).unwrap();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod seeds;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -257,7 +258,9 @@ impl Report {
 }
 
 fn hexadecimal(file: &Path) -> Result<String> {
-    let bytes = fs::read(file)?;
-    let hex: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(hex.concat())
+    let mut text = String::new();
+    for byte in fs::read(file)? {
+        write!(text, "{byte:02x}")?;
+    }
+    Ok(text)
 }

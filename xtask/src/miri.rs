@@ -17,8 +17,8 @@ const TOOLCHAIN: &str = "nightly";
 /// Of a device's width: the addresses that it hands to hardware must fit.
 const NARROW: &str = "i686-unknown-linux-gnu";
 
-/// Tests of mqtt-core: all that moves memory, and nothing that takes an interpreter longer than some minutes.
-const CORE: [&str; 4] = ["receive::", "resume::", "reserve::", "stream::"];
+/// Tests of mqtt-core that move memory most, and take an interpreter no longer than some minutes.
+const CORE: [&str; 2] = ["receive::a_", "stream::"];
 
 pub(crate) fn run() -> Result<()> {
     let installed = read(command("rustup").args(["toolchain", "list"]))?;

@@ -159,22 +159,25 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     }
 
     /// What becomes of unfinished exchanges on the new connection (MQTT 3.1.1 §4.4).
+    #[inline(never)]
     fn resume(&mut self, session_present: bool) {
-        self.core.subscribed &= session_present && !self.core.settings.always_resubscribe;
+        if !session_present || self.core.settings.always_resubscribe {
+            self.core.subscribed = false;
+        }
         for index in 0..usize::from(self.core.used) {
             let redeliver = self.core.settings.redeliver_exactly_once;
             let slot = self.slot(index);
             let state = slot.state;
-            // Also what was to be repeated on a link that ended before.
-            let sent = state.is_in(states::AWAITED | State::QUEUED.bit()) && slot.is(marks::SENT);
-            let released = state == State::PUBREL || state == State::AWAIT_PUBCOMP;
+            // Also what was to be repeated on a link that ended before. Free slots and known outcomes are numbered below.
+            let sent = state.0 >= State::QUEUED.0 && slot.is(marks::SENT);
+            let released = state.is_in(State::PUBREL.bit() | State::AWAIT_PUBCOMP.bit());
             let lost = released || (sent && slot.kind == Kind::EXACTLY_ONCE && !redeliver);
             if state.is_in(states::INBOUND) {
                 // The server will begin these again, under identifiers that mean nothing to us.
                 if !session_present {
                     self.free(index);
                 }
-            } else if !session_present && lost {
+            } else if lost && !session_present {
                 self.finish(index, failure::SESSION_LOST, 0);
             } else if released {
                 slot.state = State::PUBREL;

@@ -15,7 +15,6 @@ use crate::{
 use super::{
     Session,
     slot::{Kind, Slot, State},
-    states,
 };
 
 const LAYOUT: u8 = 1;
@@ -141,7 +140,8 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             }
             self.restart_table();
         }
-        self.core.inbound = self.count(states::INBOUND);
+        // Those of the next connection are counted, see `link_lost`.
+        self.core.inbound = 0;
         restored
     }
 

@@ -5,7 +5,7 @@
 use crate::support::{
     Config, Inbox, Link, World,
     executor::Gate,
-    wire::{self, PINGRESP, connack_in, puback, pubcomp, publish_in, pubrec, pubrel},
+    wire::{PINGRESP, connack_in, puback, pubcomp, publish_in, pubrec, pubrel},
     world::{Q0, Q1, Q2, V3},
 };
 use mqtt_core::{
@@ -488,7 +488,7 @@ mod v5 {
     const V5: Version = Version::V5;
 
     fn encode(packet: &Packet<'_>) -> Vec<u8> {
-        wire::encode(packet, V5)
+        crate::support::wire::encode(packet, V5)
     }
 
     /// So many user properties without name and value, of 5 bytes each.

@@ -325,6 +325,7 @@ fn survives_at_every_step<const WORD: usize>(cut: Cut) {
     while survives::<WORD>(left, cut) {
         left += 1;
     }
+    std::println!("{cut:?}: {} cuts, words of {WORD}", left - 1);
     assert!(left > 200, "{left} steps of words of {WORD}");
 }
 
@@ -341,6 +342,60 @@ fn power_lost_at_any_word_or_erasure_costs_no_record() {
     }
     survives_at_every_step::<1>(Cut::PowerLost(Erased::Nothing));
     survives_at_every_step::<8>(Cut::PowerLost(Erased::FirstHalf));
+}
+
+/// A number below `end` that looks drawn by lot.
+fn draw(lot: &mut u32, end: usize) -> usize {
+    *lot = lot.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+    (*lot >> 16) as usize % end
+}
+
+/// Many short lives; also the flash is mended in several.
+fn survives_again_and_again(seed: u32) -> usize {
+    const PATTERNS: [Erased; 5] = [
+        Erased::Nothing,
+        Erased::FirstHalf,
+        Erased::SecondHalf,
+        Erased::Almost,
+        Erased::Ends,
+    ];
+    let mut bytes = vec![0xff; BLOCK * BLOCKS];
+    let mut model = Model::default();
+    let mut script = script().into_iter().peekable();
+    let mut lot = seed;
+    let mut cuts = 0;
+    while script.peek().is_some() {
+        let cut = Cut::PowerLost(PATTERNS[draw(&mut lot, PATTERNS.len())]);
+        let mut left = 2 + draw(&mut lot, 80);
+        let mut queue = FlashQueue::new(Flash::<4>::new(&mut bytes, &mut left, cut)).unwrap();
+        while let Some(operation) = script.peek().copied() {
+            if !model.does(&mut queue, operation) {
+                cuts += 1;
+                break;
+            }
+            script.next();
+        }
+        // What may not be there is not appended again; what may be there still is removed again.
+        script.next_if(|operation| matches!(operation, Operation::Append(_)));
+        for power in [2 + draw(&mut lot, 4), usize::MAX] {
+            let mut left = power;
+            let flash = Flash::<4>::new(&mut bytes, &mut left, cut);
+            let mut queue = FlashQueue::new(flash).unwrap();
+            let checked = poll(queue.check(&mut [0; 64]));
+            if power == usize::MAX {
+                assert_eq!(checked, Some(Ok(())), "seed {seed}");
+                model.settles(&mut queue, &std::format!("seed {seed}, cut {cuts}"));
+            }
+        }
+    }
+    cuts
+}
+
+#[test]
+fn power_lost_again_and_again_costs_no_record() {
+    let cuts: usize = (0..100).map(survives_again_and_again).sum();
+    std::println!("{cuts} cuts in 100 devices");
+    assert!(cuts > 500, "{cuts} cuts");
 }
 
 #[test]

@@ -27,6 +27,12 @@ impl Client {
         Self { client, worker }
     }
 
+    /// The client that it is a facade of.
+    #[cfg(unix)]
+    pub(super) const fn inner(&self) -> &crate::Client {
+        &self.client
+    }
+
     /// Publishes, waiting for room in the transmit buffer as [`Options::outbox`](crate::Options::outbox) says. The
     /// [`Delivery`] tells when it has arrived, and may be dropped.
     ///

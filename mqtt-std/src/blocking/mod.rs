@@ -21,10 +21,14 @@
 
 mod client;
 mod inbox;
+#[cfg(unix)]
+mod outbox;
 mod thread;
 
 use std::sync::Arc;
 
+#[cfg(unix)]
+pub use self::outbox::Outbox;
 use self::thread::Worker;
 pub use self::{
     client::{Client, Delivery, NotDelivered},

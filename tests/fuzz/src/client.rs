@@ -422,13 +422,11 @@ impl Stage {
                 link.breaks(ErrorKind::ConnectionReset);
             }
             self.restarts();
-            for _ in 0..200 {
-                self.world.advance(1);
-                if self.world.links() != before {
-                    let version = self.config.options.version;
-                    self.world.broker = Some(Broker::new(version));
-                    return self.world.run();
-                }
+            self.world.advance(100);
+            if self.world.links() != before {
+                let version = self.config.options.version;
+                self.world.broker = Some(Broker::new(version));
+                return self.world.run();
             }
         }
         panic!("no new link");

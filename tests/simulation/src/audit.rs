@@ -82,6 +82,10 @@ pub(crate) struct Audit {
     pinged: Option<u64>,
     /// When answers were read, and what was true before that moment.
     ponged: Option<(u64, u64)>,
+    /// An answer came while something was being written: a ping among it may count as answered.
+    pong_early: bool,
+    /// Since when an answer is due for sure.
+    awaited: Option<u64>,
     /// The application may keep the client from reading.
     blocked: bool,
     answered_at: u64,
@@ -115,6 +119,8 @@ impl Audit {
             writing: false,
             pinged: None,
             ponged: None,
+            pong_early: false,
+            awaited: None,
             blocked: false,
             answered_at: now,
             answered_before: now,
@@ -193,7 +199,11 @@ impl Audit {
             }
             Packet::PubComp(ack) => self.wrote_pubcomp(scene, ack.packet_identifier.get()),
             Packet::PingReq => {
-                self.pinged.get_or_insert(clock::elapsed());
+                let now = clock::elapsed();
+                self.pinged.get_or_insert(now);
+                if !std::mem::take(&mut self.pong_early) {
+                    self.awaited.get_or_insert(now);
+                }
             }
             Packet::Disconnect(disconnect) => {
                 self.disconnect = true;
@@ -253,6 +263,8 @@ impl Audit {
             Packet::SubAck(suback) => self.read_ack(scene, suback.packet_identifier.get()),
             Packet::UnsubAck(unsuback) => self.read_ack(scene, unsuback.packet_identifier.get()),
             Packet::PingResp => {
+                self.pong_early = self.writing;
+                self.awaited = None;
                 let now = clock::elapsed();
                 if let Some(pinged) = self.pinged.take() {
                     self.ponged = Some((now, pinged));
@@ -312,7 +324,7 @@ impl Audit {
         if self.writing {
             return None;
         }
-        let pinged = self.pinged.filter(|_| !self.blocked);
+        let pinged = self.awaited.filter(|_| !self.blocked);
         let answer = pinged.map(|at| at + u64::from(options.ping_timeout_ms));
         answer.into_iter().chain(self.silence_ends()).min()
     }

@@ -2,7 +2,6 @@
 
 use mqtt_core::{
     QoS,
-    client::LinkEnd,
     codec::ReasonCode,
     session::{DeliveryError, OutboxPolicy, Outcome},
 };
@@ -78,8 +77,8 @@ pub(crate) struct Ledger {
     pub(crate) boot: u32,
     pub(crate) links: u32,
     pub(crate) sessions: u32,
-    /// Links of this boot that the broker or the network has closed.
-    pub(crate) closed_by_peer: u32,
+    /// Links of earlier boots.
+    links_before: u32,
     /// The session began anew after something was sent in an earlier one.
     pub(crate) session_lost: bool,
     /// Sessions of the broker. It has begun one that the client has not been told of: nobody can tell then which
@@ -126,7 +125,7 @@ impl Ledger {
     pub(crate) fn boots(&mut self, policy: OutboxPolicy) {
         self.boot += 1;
         self.sessions += 1;
-        self.closed_by_peer = 0;
+        self.links_before = self.links;
         self.session_lost = false;
         self.policies = vec![policy];
     }
@@ -202,10 +201,8 @@ impl Ledger {
             Err(DeliveryError::Dropped) => gives_up && message.written.is_none(),
             Err(DeliveryError::SessionLost) => message.qos == QoS::ExactlyOnce && self.session_lost,
             Err(DeliveryError::Poison) => {
-                options.poison_after != 0 && {
-                    // This very link may not be counted yet.
-                    self.closed_by_peer + 1 >= options.poison_after.into()
-                }
+                options.poison_after != 0
+                    && self.links - self.links_before >= u32::from(options.poison_after)
             }
             Err(DeliveryError::LinkLost) => message.streamed,
             Err(DeliveryError::Expired) => message
@@ -217,17 +214,6 @@ impl Ledger {
 
     fn is_uncertain(&self, qos: QoS) -> bool {
         self.untold && qos == QoS::ExactlyOnce
-    }
-
-    /// A link ended, as the client sees it.
-    pub(crate) fn link_ended(&mut self, end: LinkEnd) {
-        use mqtt_core::session::SessionError::ServerDisconnect;
-        if matches!(
-            end,
-            LinkEnd::PeerClosed | LinkEnd::Session(ServerDisconnect(_))
-        ) {
-            self.closed_by_peer += 1;
-        }
     }
 }
 

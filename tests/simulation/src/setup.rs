@@ -89,6 +89,9 @@ pub(crate) struct Broker {
     pub(crate) topic_aliases: u16,
     /// Answers may overtake each other.
     pub(crate) reorders: bool,
+    /// Only what was sent on this connection counts against the receive maximum [MQTT-3.3.4-9]. Exchanges of earlier
+    /// ones take slots as well, so there are many.
+    pub(crate) counts_anew: bool,
     /// A message of QoS 2 is passed on when PUBREL comes, not before.
     pub(crate) late_release: bool,
     /// One message or request in so many is refused; 0 for none.
@@ -129,6 +132,8 @@ impl Setup {
         let options = Wishes::draw(tape);
         let aliases = is_v5 && tape.one_in(3);
         let inbound = usize::from(options.receive_maximum);
+        let slots = inbound + 8 + tape.below(24) as usize;
+        let broker = Broker::draw(tape, is_v5, &options);
         Self {
             version,
             policy: tape.pick(&[
@@ -143,8 +148,8 @@ impl Setup {
             rx: 96 + tape.below(200) as usize,
             tx: 360 + tape.below(800) as usize,
             wire: tape.pick(&[128, 16, 23, 64, 512]),
-            slots: inbound + 8 + tape.below(24) as usize,
-            broker: Broker::draw(tape, is_v5, &options),
+            slots: if broker.counts_anew { 150 } else { slots },
+            broker,
             options,
             network: Network::draw(tape),
             drop_one_in: tape.pick(&[0, 60, 20, 7]),
@@ -274,6 +279,7 @@ impl Broker {
             keep_alive_s: tape.pick(&[None, None, None, Some(2), Some(20)]),
             topic_aliases: tape.pick(&[0, 1, 2, 10]),
             reorders: tape.one_in(2),
+            counts_anew: tape.one_in(2),
             late_release: tape.one_in(2),
             refuse_one_in: tape.pick(&[0, 0, 10, 3]),
             busy_one_in: tape.pick(&[0, 0, 5]),
@@ -286,6 +292,7 @@ impl Broker {
             broker.retain_available = true;
             broker.keep_alive_s = None;
             broker.topic_aliases = 0;
+            broker.counts_anew = false;
         }
         broker
     }

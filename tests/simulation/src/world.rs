@@ -131,22 +131,20 @@ impl World {
             if state.client_gone {
                 self.ended += 1;
                 drop(state);
-                self.link_ended(link, killed);
+                if !killed {
+                    self.link_ended(link);
+                }
             } else {
                 state.audit.check_time(&self.scene);
             }
         }
     }
 
-    /// The client is done with a link; if its run was dropped, for a reason that it may not tell.
-    fn link_ended(&self, link: &Link, killed: bool) {
+    /// The client has ended a link for a reason of its own.
+    fn link_ended(&self, link: &Link) {
         let Some(end) = self.device.report().last_end else {
             return;
         };
-        self.scene.ledger.borrow_mut().link_ended(end);
-        if killed {
-            return;
-        }
         let blames = match end {
             LinkEnd::Session(SessionError::Protocol(ProtocolError::SessionPresent)) => {
                 !self.scene.setup.version.is_v5()

@@ -104,7 +104,7 @@ impl Audit {
     fn check_identifier(&self, scene: &Scene, id: u16, what: What) {
         let mut exchanges = scene.exchanges.borrow_mut();
         if let Some(known) = exchanges.iter_mut().find(|known| known.id == id) {
-            let free = !known.open || known.what == what;
+            let free = !known.open || known.what == what || known.what.is_abandoned(scene);
             scene.require(free, Rule::Identifier, || {
                 format!("identifier {id} of {:?} is used for {what:?}", known.what)
             });
@@ -187,6 +187,16 @@ fn check_limits(scene: &Scene, publish: &Publish<'_>) {
         Rule::Limits,
         || "the server does not retain messages".into(),
     );
+}
+
+impl What {
+    /// The client has given the message up, and its identifier with it.
+    fn is_abandoned(self, scene: &Scene) -> bool {
+        match self {
+            Self::Message(number) => scene.ledger.borrow().is_abandoned(scene, number),
+            Self::Request(_) => false,
+        }
+    }
 }
 
 impl Exchange {

@@ -395,7 +395,7 @@ impl Broker {
             let qos = scene.ledger.borrow().inbound[number as usize].qos;
             let mut id = 0;
             if qos != QoS::AtMostOnce {
-                let out = if scene.setup.version.is_v5() {
+                let out = if scene.setup.broker.counts_anew {
                     session
                         .sending
                         .iter()

@@ -206,7 +206,7 @@ impl Stage {
             Step::Wait(ms) => self.world.advance((*ms).into()),
             Step::DropRun => {
                 self.world.drop_run();
-                self.world.start(self.config.options);
+                self.restarts();
             }
             Step::Disconnect => {
                 let client = self.world.client.clone();
@@ -482,13 +482,6 @@ impl Stage {
                 QoS::ExactlyOnce => assert_eq!(count, 1, "{payload:?}"),
             }
         }
-    }
-}
-
-impl Drop for Stage {
-    fn drop(&mut self) {
-        // Tasks that hold clients refer to each other.
-        self.tasks.clear();
     }
 }
 

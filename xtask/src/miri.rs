@@ -35,15 +35,8 @@ pub(crate) fn run() -> Result<()> {
     models
         .args(["--manifest-path", "tests/miri/Cargo.toml"])
         .args(["--target", NARROW])
-        // The memory of a ring lies in a static, here it is leaked; and a device knows addresses only.
-        .env(
-            "MIRIFLAGS",
-            "-Zmiri-ignore-leaks -Zmiri-permissive-provenance",
-        );
-    steps.command(
-        "miri: unsafe code beside a model",
-        models.env("CARGO_TARGET_DIR", &target_dir),
-    )?;
+        .env("CARGO_TARGET_DIR", &target_dir);
+    steps.command("miri: unsafe code beside a model", &mut models)?;
     let mut core = miri();
     core.args([
         "-p",
@@ -62,6 +55,9 @@ pub(crate) fn run() -> Result<()> {
 fn miri() -> Command {
     let mut miri = command("rustup");
     miri.args(["run", TOOLCHAIN, "cargo", "miri", "test"]);
+    // Tests leak what would lie in a static, and a device knows addresses only.
+    let flags = "-Zmiri-ignore-leaks -Zmiri-permissive-provenance";
+    miri.env("MIRIFLAGS", flags);
     // Those of the toolchain that runs this program.
     for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
         miri.env_remove(variable);

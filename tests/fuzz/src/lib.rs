@@ -15,14 +15,14 @@ pub mod update;
 pub mod url;
 pub mod websocket;
 
-#[path = "../../../mqtt-core/tests/common/mod.rs"]
+#[path = "../../../mqtt-core/tests/session/common/mod.rs"]
 #[allow(
     clippy::pedantic,
     missing_docs,
     reason = "the peer of another package's tests"
 )]
 mod common;
-#[path = "../../../mqtt-core/tests/support/mod.rs"]
+#[path = "../../../mqtt-core/tests/client/support/mod.rs"]
 #[allow(
     clippy::pedantic,
     missing_docs,

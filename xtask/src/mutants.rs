@@ -196,7 +196,7 @@ fn run_all(shard: Option<&str>) -> Result<()> {
             "--package",
             "mqtt-core",
             "--features",
-            "client,v5",
+            "mqtt-core/client,mqtt-core/v5",
         ])
         .args([
             "--file",

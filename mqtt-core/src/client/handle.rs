@@ -79,6 +79,8 @@ impl<K: Kind> Client<K> {
     /// `publication` says everything but the payload. Waits for the link; while the payload is on its way nothing
     /// else is sent. A QoS above 0 is honoured, but the message cannot be repeated: if the link ends before the
     /// acknowledgement, the delivery fails with [`DeliveryError::LinkLost`], and it is for the caller to start anew.
+    /// At QoS 2 a server that keeps the session keeps the unfinished exchange, too, and may take the message that gets the
+    /// same identifier, 65,535 messages later, for a repetition: prefer QoS 1.
     ///
     /// Dropping the future before all bytes were read ends the link, if a part of the packet was sent: the server
     /// drops the incomplete packet, and the runner connects again.

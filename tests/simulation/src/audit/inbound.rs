@@ -84,8 +84,9 @@ impl Audit {
         let ledger = scene.ledger.borrow();
         let message = number.and_then(|number: usize| ledger.inbound.get(number));
         head.packet_identifier.is_some_and(|read| read.get() == id)
-            && message
-                .is_some_and(|message| message.received > 0 || message.dismissed || ledger.deaf)
+            && message.is_some_and(|message| {
+                message.received > 0 || message.dismissed || ledger.deaf || ledger.untold
+            })
     }
 
     /// [MQTT-4.3.3-2]

@@ -136,7 +136,8 @@ impl App {
             }
             let chunk = self.cut(message.chunk()).await;
             match chunk {
-                None => {}
+                // It has other things to do, and the next piece may come meanwhile.
+                None => scene.pause(scene.setup.chaos_ms / 8).await,
                 Some(Ok(Some(bytes))) => all.extend_from_slice(bytes),
                 Some(Ok(None)) => break,
                 // The rest will not come; the server begins anew.

@@ -32,11 +32,11 @@ pub(crate) fn run(keep_going: bool, only: Option<String>) -> Result<()> {
         documentation(steps)?;
         devices(steps)?;
         steps.command("dependencies: licences and sources", &mut install::deny())?;
+        fuzz::steps(steps)?;
         steps.call("budgets: instructions per packet", codec::print)
     };
     let firmware = |steps: &mut Steps| {
         steps.call("budgets: flash and RAM", size::print)?;
-        fuzz::steps(steps)?;
         firmware::steps(steps, &workspace)
     };
     steps.side_by_side(host, firmware)?;

@@ -70,6 +70,12 @@ pub(super) struct Image {
 }
 
 impl Image {
+    /// Whether the full run boots it: every transport on one target, and those with and without TLS on the others.
+    pub(super) fn is_usual(&self) -> bool {
+        self.target == MACHINES[0].targets[0]
+            || matches!(self.transport, Transport::Plain | Transport::Tls)
+    }
+
     /// Builds it, and keeps it apart from the next one of the same target.
     pub(super) fn build(self, workspace: &Workspace) -> Result<()> {
         let mut build = cargo_in(workspace, FOLDER);

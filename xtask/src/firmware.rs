@@ -105,7 +105,8 @@ pub(crate) fn steps(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
         thingsboard::run(workspace)
     })?;
     steps.call("firmware: boards", || {
-        boards::run(workspace, |_| true, false)
+        // The device of ThingsBoard for the same board has all of its code, and more.
+        boards::run(workspace, |folder| folder != "rp2040-w5500", false)
     })
 }
 

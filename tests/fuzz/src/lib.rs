@@ -2,7 +2,7 @@
 //! to hold, besides that nothing panics.
 //!
 //! `cargo xtask fuzz` builds and runs them; `cargo xtask fuzz --help` says how. The corpus begins with the vectors of
-//! `tests/vectors` and `mqtt-core/tests/vectors`.
+//! `tests/vectors` and `mqtt-core/tests/platform/vectors`.
 
 pub mod client;
 pub mod codec;

@@ -14,11 +14,11 @@ use crate::workspace::root;
 const GOOD: &str = "tests/vectors/good-packets.json";
 const BAD: &str = "tests/vectors/bad-packets.json";
 const PLATFORMS: [&str; 5] = [
-    "mqtt-core/tests/vectors/platforms/ibm-watson-iot.json",
-    "mqtt-core/tests/vectors/platforms/losant.json",
-    "mqtt-core/tests/vectors/platforms/placeos.json",
-    "mqtt-core/tests/vectors/platforms/plain-mqtt.json",
-    "mqtt-core/tests/vectors/platforms/thingsboard.json",
+    "mqtt-core/tests/platform/vectors/ibm-watson-iot.json",
+    "mqtt-core/tests/platform/vectors/losant.json",
+    "mqtt-core/tests/platform/vectors/placeos.json",
+    "mqtt-core/tests/platform/vectors/plain-mqtt.json",
+    "mqtt-core/tests/platform/vectors/thingsboard.json",
 ];
 
 const URLS: [&str; 4] = [

@@ -29,7 +29,10 @@ fn any_text(text: &str) {
     let Some((before, secret, behind)) = password(text) else {
         return;
     };
-    let elsewhere = [before, behind].concat().to_lowercase();
+    // As a URL is read: without tabs and ends of lines.
+    let plain = |text: &str| text.replace(['\t', '\r', '\n'], "");
+    let secret = &plain(secret);
+    let elsewhere = plain(&[before, behind].concat()).to_lowercase();
     let is_short = secret.len() < SHORTEST_SECRET;
     // It may have been given twice, or be a word of ours.
     if !is_short && !elsewhere.contains(&secret.to_lowercase()) && !is_ours(secret) {

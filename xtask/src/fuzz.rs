@@ -56,6 +56,9 @@ pub(crate) struct Arguments {
     /// An hour each
     #[arg(long, conflicts_with = "seconds")]
     long: bool,
+    /// Begins the search in the same way again; 0 is another way each time
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u32,
 }
 
 /// Of the full run.
@@ -68,6 +71,8 @@ pub(crate) fn steps(steps: &mut Steps) -> Result<()> {
             targets: Vec::new(),
             seconds: SECONDS,
             long: false,
+            // A change decides about the result, not chance.
+            seed: 1,
         })
     })
 }
@@ -83,7 +88,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     } else {
         arguments.seconds
     };
-    let fuzzer = Fuzzer::build(&Workspace::load()?)?;
+    let fuzzer = Fuzzer::build(&Workspace::load()?, arguments.seed)?;
     fuzzer.finds_what_was_planted()?;
     for target in &targets {
         seeds::write(target, &fuzzer.directory("seeds", target)?)?;
@@ -112,10 +117,12 @@ struct Fuzzer {
     programs: PathBuf,
     /// Corpora, findings and logs.
     directory: PathBuf,
+    /// Of the search.
+    seed: u32,
 }
 
 impl Fuzzer {
-    fn build(workspace: &Workspace) -> Result<Self> {
+    fn build(workspace: &Workspace, seed: u32) -> Result<Self> {
         let directory = workspace.target_dir.join("fuzz");
         let host = read(command("rustc").args(["--print", "host-tuple"]))?;
         // A target that is named keeps the flags away from build scripts and macros.
@@ -131,6 +138,7 @@ impl Fuzzer {
         Ok(Self {
             programs: directory.join(host.trim()).join("release"),
             directory,
+            seed,
         })
     }
 
@@ -187,6 +195,7 @@ impl Fuzzer {
         let program = self.programs.join(target);
         let mut fuzz = command(&program);
         fuzz.arg(format!("-max_total_time={seconds}"))
+            .arg(format!("-seed={}", self.seed))
             .args(["-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"])
             // With a slash, or it would begin the names.
             .arg(format!("-artifact_prefix={}/", findings.display()))

@@ -52,6 +52,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blocking;
+mod durable;
 mod error;
 mod failure;
 mod kind;
@@ -63,7 +64,6 @@ mod outbox;
 mod outbox_file;
 mod runner;
 mod session_file;
-mod sync_directory;
 mod timer;
 #[cfg(unix)]
 mod update_file;

@@ -12,7 +12,7 @@ use std::{
 
 use mqtt_core::outbox::{AppendError, RecordNumber, Store};
 
-use crate::sync_directory::sync_directory;
+use crate::durable::sync_directory;
 
 /// What a file of records begins with: a name and the version of the layout.
 const MAGIC: &[u8; 8] = b"mqttbox\x01";

@@ -1,17 +1,13 @@
 //! A copy of the session in a file.
 
 use std::{
-    fmt,
-    fs::{self, File},
-    io::{self, Write as _},
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
 use mqtt_core::client::{Mutex as _, SessionKeeper, SessionStore};
 
-use crate::{
-    Client, OptionsError, Std, kind::Lock, sync_directory::sync_directory, wait::block_on,
-};
+use crate::{Client, OptionsError, Std, durable::replace_file, kind::Lock, wait::block_on};
 
 /// A session that is saved before bytes go to the broker.
 pub(crate) struct KeptSession(Lock<SessionKeeper<Std, SessionFile, Box<[u8]>>>);
@@ -53,22 +49,11 @@ impl fmt::Debug for KeptSession {
 /// The copy, in a file that is replaced by a rename.
 struct SessionFile(PathBuf);
 
-impl SessionFile {
-    fn replace(&self, copy: &[u8]) -> io::Result<()> {
-        let new = self.0.with_added_extension("new");
-        let mut file = File::create(&new)?;
-        file.write_all(copy)?;
-        file.sync_all()?;
-        fs::rename(&new, &self.0)?;
-        sync_directory(&self.0)
-    }
-}
-
 impl SessionStore for SessionFile {
     type Error = io::Error;
 
     async fn save(&mut self, copy: &[u8]) -> io::Result<()> {
-        self.replace(copy).inspect_err(|error| {
+        replace_file(&self.0, copy).inspect_err(|error| {
             tracing::error!(file = %self.0.display(), "session is not saved: {error}");
         })
     }

@@ -2,14 +2,14 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write as _},
+    io,
     os::unix::fs::FileExt as _,
     path::PathBuf,
 };
 
 use mqtt_core::platform::update::UpdateStore;
 
-use crate::sync_directory::sync_directory;
+use crate::durable::{replace_file, sync_directory};
 
 /// Keeps an image in a file, and beside it what is remembered of its progress.
 ///
@@ -78,12 +78,7 @@ impl UpdateFile {
         if let Some(file) = &self.file {
             file.sync_data()?;
         }
-        let new = self.progress.with_added_extension("new");
-        let mut file = File::create(&new)?;
-        file.write_all(record)?;
-        file.sync_all()?;
-        fs::rename(&new, &self.progress)?;
-        sync_directory(&self.progress)
+        replace_file(&self.progress, record)
     }
 
     fn install(&mut self, len: u32) -> io::Result<()> {
@@ -164,56 +159,33 @@ impl UpdateStore for UpdateFile {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        fs,
-        future::Future,
-        path::PathBuf,
-        pin::pin,
-        sync::atomic::{AtomicU32, Ordering},
-        task::{Context, Poll, Waker},
-    };
+    use std::fs;
 
     use mqtt_core::platform::update::UpdateStore;
+    use tempfile::TempDir;
 
     use super::UpdateFile;
+    use crate::wait::block_on as now;
 
     /// A directory of its own, removed at the end.
-    struct Directory(PathBuf);
+    struct Directory(TempDir);
 
     impl Directory {
         fn new() -> Self {
-            static COUNT: AtomicU32 = AtomicU32::new(0);
-            let number = COUNT.fetch_add(1, Ordering::Relaxed);
-            let name = format!("mqtt-update-file-{}-{number}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            fs::create_dir(&path).unwrap();
-            Self(path)
+            Self(tempfile::tempdir().unwrap())
         }
 
         fn open(&self) -> UpdateFile {
-            UpdateFile::open(self.0.join("image.bin"), 1_000).unwrap()
+            UpdateFile::open(self.0.path().join("image.bin"), 1_000).unwrap()
         }
 
         fn names(&self) -> Vec<String> {
-            let entries = fs::read_dir(&self.0).unwrap();
+            let entries = fs::read_dir(self.0.path()).unwrap();
             let mut names: Vec<_> = entries
                 .map(|entry| entry.unwrap().file_name().into_string().unwrap())
                 .collect();
             names.sort();
             names
-        }
-    }
-
-    impl Drop for Directory {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    fn now<T>(future: impl Future<Output = T>) -> T {
-        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(value) => value,
-            Poll::Pending => panic!("a file waits"),
         }
     }
 
@@ -238,7 +210,10 @@ mod tests {
         assert_eq!(directory.names(), ["image.bin.part", "image.bin.progress"]);
         now(store.activate(6)).unwrap();
         assert_eq!(directory.names(), ["image.bin", "image.bin.progress"]);
-        assert_eq!(fs::read(directory.0.join("image.bin")).unwrap(), b"abcdef");
+        assert_eq!(
+            fs::read(directory.0.path().join("image.bin")).unwrap(),
+            b"abcdef"
+        );
     }
 
     #[test]
@@ -248,10 +223,16 @@ mod tests {
         now(store.write(0, b"a long image")).unwrap();
         now(store.write(0, b"short")).unwrap();
         now(store.activate(5)).unwrap();
-        assert_eq!(fs::read(directory.0.join("image.bin")).unwrap(), b"short");
+        assert_eq!(
+            fs::read(directory.0.path().join("image.bin")).unwrap(),
+            b"short"
+        );
         // And the next one begins with an empty part.
         now(store.write(0, b"x")).unwrap();
-        assert_eq!(fs::read(directory.0.join("image.bin.part")).unwrap(), b"x");
+        assert_eq!(
+            fs::read(directory.0.path().join("image.bin.part")).unwrap(),
+            b"x"
+        );
     }
 
     #[test]
@@ -274,7 +255,7 @@ mod tests {
         let directory = Directory::new();
         let mut store = directory.open();
         now(store.save(b"old")).unwrap();
-        fs::write(directory.0.join("image.bin.progress.new"), b"ne").unwrap();
+        fs::write(directory.0.path().join("image.bin.progress.new"), b"ne").unwrap();
         let mut record = [0; 128];
         assert_eq!(now(store.load(&mut record)).unwrap(), 3);
         now(store.save(b"newer")).unwrap();
@@ -285,7 +266,7 @@ mod tests {
     #[test]
     fn a_directory_that_is_not_there_is_an_error() {
         let directory = Directory::new();
-        assert!(UpdateFile::open(directory.0.join("no/image"), 1).is_err());
+        assert!(UpdateFile::open(directory.0.path().join("no/image"), 1).is_err());
         assert!(UpdateFile::open("/", 1).is_err());
     }
 }

@@ -1,50 +1,27 @@
 //! The file as it is left by a loss of power.
 
-use std::{
-    fs,
-    io::ErrorKind,
-    path::PathBuf,
-    pin::pin,
-    sync::atomic::{AtomicU32, Ordering},
-    task::{Context, Poll, Waker},
-};
+use std::{fs, io::ErrorKind, path::PathBuf};
 
 use mqtt_core::outbox::{AppendError, RecordNumber, Store};
+use tempfile::TempDir;
 
 use super::{OutboxFile, SMALL};
+use crate::wait::block_on as now;
 
 /// A directory of its own, removed at the end.
-struct Directory(PathBuf);
+struct Directory(TempDir);
 
 impl Directory {
     fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("mqtt-outbox-file-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).unwrap();
-        Self(path)
+        Self(tempfile::tempdir().unwrap())
     }
 
     fn file(&self) -> PathBuf {
-        self.0.join("outbox")
+        self.0.path().join("outbox")
     }
 
     fn open(&self) -> OutboxFile {
         OutboxFile::open(self.file(), 1_000).unwrap()
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn now<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("a file waits"),
     }
 }
 
@@ -222,10 +199,10 @@ fn a_file_is_written_anew_when_half_of_it_is_of_no_use() {
     assert_eq!(numbers(&mut store), expected);
     drop(store);
     // Cut off in the middle of the next one.
-    fs::write(directory.0.join("outbox.new"), b"mqttbox").unwrap();
+    fs::write(directory.0.path().join("outbox.new"), b"mqttbox").unwrap();
     let mut store = directory.open();
     assert_eq!(numbers(&mut store), expected);
-    assert!(!directory.0.join("outbox.new").exists());
+    assert!(!directory.0.path().join("outbox.new").exists());
 }
 
 #[test]
@@ -245,7 +222,7 @@ fn a_file_of_something_else_is_left_alone() {
     let error = OutboxFile::open(directory.file(), 1_000).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidData);
     assert_eq!(fs::read(directory.file()).unwrap(), b"root:x:0:0");
-    assert!(OutboxFile::open(directory.0.join("no/outbox"), 1).is_err());
+    assert!(OutboxFile::open(directory.0.path().join("no/outbox"), 1).is_err());
 }
 
 #[test]

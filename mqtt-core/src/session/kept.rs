@@ -24,14 +24,21 @@ const CRC: crc::Crc<u32, crc::NoTable> = crc::Crc::<u32, crc::NoTable>::new(&crc
 const CRC_LEN: usize = 4;
 
 /// Marks that mean something after a restart: that it was sent, that it expires.
-const MARKS: u8 = super::marks::SENT | 1 << 3;
+#[cfg(feature = "v5")]
+const MARKS: u8 = super::marks::SENT | super::marks::EXPIRES;
+#[cfg(not(feature = "v5"))]
+const MARKS: u8 = super::marks::SENT;
 
 /// What an exchange is about.
 mod what {
-    /// A message at QoS 1 that waits to be sent; one above it, at QoS 2.
-    pub(super) const QUEUED: u8 = 1;
-    /// The same, sent.
-    pub(super) const SENT: u8 = 3;
+    /// A message at QoS 1 that waits to be sent.
+    pub(super) const QUEUED_1: u8 = 1;
+    /// One at QoS 2.
+    pub(super) const QUEUED_2: u8 = 2;
+    /// A message at QoS 1 that was sent.
+    pub(super) const SENT_1: u8 = 3;
+    /// One at QoS 2.
+    pub(super) const SENT_2: u8 = 4;
     /// A message of ours that the server has; PUBREL is due.
     pub(super) const RELEASED: u8 = 5;
     /// A message at QoS 2 that the application has; PUBREC may have been sent.
@@ -204,21 +211,22 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
 
 /// What of a slot is kept, if anything.
 fn what_is(slot: &Slot) -> Option<u8> {
-    let qos_2 = u8::from(slot.kind == Kind::EXACTLY_ONCE);
-    let what = match slot.state {
-        State::QUEUED if slot.kind.needs_quota() && slot.len != 0 => what::QUEUED,
+    let is_qos_2 = slot.kind == Kind::EXACTLY_ONCE;
+    Some(match slot.state {
+        State::QUEUED if is_qos_2 && slot.len != 0 => what::QUEUED_2,
+        State::QUEUED if slot.kind.needs_quota() && slot.len != 0 => what::QUEUED_1,
         // A streamed payload is not there any more.
-        State::AWAIT_PUBACK | State::AWAIT_PUBREC if slot.len != 0 => what::SENT,
-        State::PUBREL | State::AWAIT_PUBCOMP => return Some(what::RELEASED),
+        State::AWAIT_PUBACK if slot.len != 0 => what::SENT_1,
+        State::AWAIT_PUBREC if slot.len != 0 => what::SENT_2,
+        State::PUBREL | State::AWAIT_PUBCOMP => what::RELEASED,
         State::ACK if ReasonCode::new(slot.code).is_error() => return None,
         State::ACK | State::AWAIT_PUBREL | State::PUBCOMP
-            if qos_2 == 1 && !slot.is(super::marks::UNKNOWN) =>
+            if is_qos_2 && !slot.is(super::marks::UNKNOWN) =>
         {
-            return Some(what::RECEIVED);
+            what::RECEIVED
         }
         _ => return None,
-    };
-    Some(what.wrapping_add(qos_2))
+    })
 }
 
 const fn has_packet(what: u8) -> bool {
@@ -229,10 +237,10 @@ const fn has_packet(what: u8) -> bool {
 fn meaning(what: u8) -> Option<(Kind, State)> {
     let at_least_once = Kind::publish(QoS::AtLeastOnce);
     Some(match what {
-        1 => (at_least_once, State::QUEUED),
-        2 => (Kind::EXACTLY_ONCE, State::QUEUED),
-        what::SENT => (at_least_once, State::AWAIT_PUBACK),
-        4 => (Kind::EXACTLY_ONCE, State::AWAIT_PUBREC),
+        what::QUEUED_1 => (at_least_once, State::QUEUED),
+        what::QUEUED_2 => (Kind::EXACTLY_ONCE, State::QUEUED),
+        what::SENT_1 => (at_least_once, State::AWAIT_PUBACK),
+        what::SENT_2 => (Kind::EXACTLY_ONCE, State::AWAIT_PUBREC),
         what::RELEASED => (Kind::EXACTLY_ONCE, State::AWAIT_PUBCOMP),
         what::RECEIVED => (Kind::EXACTLY_ONCE, State::AWAIT_PUBREL),
         _ => return None,

@@ -82,6 +82,8 @@ pub(crate) struct Audit {
     pinged: Option<u64>,
     /// When answers were read, and what was true before that moment.
     ponged: Option<(u64, u64)>,
+    /// There is a ping among what is being written; it counts from the moment when all of that is written.
+    pinging: bool,
     /// An answer came while something was being written: a ping among it may count as answered.
     pong_early: bool,
     /// Since when an answer is due for sure.
@@ -119,6 +121,7 @@ impl Audit {
             writing: false,
             pinged: None,
             ponged: None,
+            pinging: false,
             pong_early: false,
             awaited: None,
             blocked: false,
@@ -136,8 +139,8 @@ impl Audit {
         self.leaving.is_some()
     }
 
-    /// The client has written these bytes.
-    pub(crate) fn wrote(&mut self, scene: &Scene, bytes: &[u8]) {
+    /// The client has written these bytes; `is_last`: of all that it had to write at once.
+    pub(crate) fn wrote(&mut self, scene: &Scene, bytes: &[u8], is_last: bool) {
         self.writing = false;
         self.wrote_at = clock::elapsed();
         let mut up = std::mem::take(&mut self.up);
@@ -150,6 +153,16 @@ impl Audit {
             scene.violate(Rule::Content, || {
                 format!("the client wrote a bad packet: {error}")
             });
+        }
+        if is_last {
+            self.written();
+        }
+    }
+
+    fn written(&mut self) {
+        let answered = std::mem::take(&mut self.pong_early);
+        if std::mem::take(&mut self.pinging) && !answered {
+            self.awaited.get_or_insert(clock::elapsed());
         }
     }
 
@@ -199,11 +212,8 @@ impl Audit {
             }
             Packet::PubComp(ack) => self.wrote_pubcomp(scene, ack.packet_identifier.get()),
             Packet::PingReq => {
-                let now = clock::elapsed();
-                self.pinged.get_or_insert(now);
-                if !std::mem::take(&mut self.pong_early) {
-                    self.awaited.get_or_insert(now);
-                }
+                self.pinged.get_or_insert(clock::elapsed());
+                self.pinging = true;
             }
             Packet::Disconnect(disconnect) => {
                 self.disconnect = true;

@@ -23,9 +23,10 @@ use crate::{
     wire::{take_packets, words},
 };
 
-/// Topics of the application, and streams have one of their own.
+/// Topics of the application; streams have one of their own, and durable messages have two.
 pub(crate) const TOPICS: usize = 3;
 pub(crate) const STREAM_TOPIC: u8 = 2;
+pub(crate) const DURABLE_TOPICS: [u8; 2] = [3, 4];
 
 /// An identifier of the client's that was used in the present session.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +68,8 @@ pub(crate) struct Audit {
     in_flight: Vec<u16>,
     /// The last message of each topic and QoS, by order of acceptance.
     last: [[u32; 3]; TOPICS],
+    /// The last durable message, by its place in the store.
+    last_durable: u32,
     aliases: Vec<(u16, String)>,
     /// PUBREC that were read and wait for PUBREL.
     pubrecs: VecDeque<u16>,
@@ -112,6 +115,7 @@ impl Audit {
             quota: scene.setup.options.max_in_flight.into(),
             in_flight: Vec::new(),
             last: [[0; 3]; TOPICS],
+            last_durable: 0,
             aliases: Vec::new(),
             pubrecs: VecDeque::new(),
             pubrels: Vec::new(),
@@ -300,6 +304,7 @@ impl Audit {
             ledger.sessions += 1;
             ledger.session_lost = true;
             ledger.untold = false;
+            ledger.unsaved = true;
             scene.exchanges.borrow_mut().clear();
         }
     }

@@ -11,6 +11,7 @@
 //! | `setup` | the options, the broker's and the network's character |
 //! | `clock`, `executor`, `kind` | the platform |
 //! | `link` | bytes both ways, and what happens to them |
+//! | `flash` | what outlives a loss of power |
 //! | `audit` | judges each byte of the client's by the standard |
 //! | `broker` | the other side |
 //! | `device` | the client and its application |
@@ -26,6 +27,7 @@ mod broker;
 mod clock;
 mod device;
 mod executor;
+mod flash;
 mod kind;
 mod ledger;
 mod life;

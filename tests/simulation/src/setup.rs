@@ -27,6 +27,16 @@ pub(crate) enum Memory {
     Pretends,
 }
 
+/// What the device keeps over a loss of power.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Storage {
+    Nothing,
+    /// Messages, in an outbox.
+    Outbox,
+    /// The session.
+    Session,
+}
+
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "independent of each other")]
 pub(crate) struct Setup {
@@ -42,6 +52,7 @@ pub(crate) struct Setup {
     pub(crate) options: Wishes,
     pub(crate) broker: Broker,
     pub(crate) network: Network,
+    pub(crate) flash: Flash,
     /// A future is dropped at one poll in so many; 0 for never.
     pub(crate) drop_one_in: u32,
     pub(crate) publishers: u32,
@@ -125,6 +136,18 @@ pub(crate) struct Network {
     pub(crate) window: usize,
 }
 
+#[derive(Clone, Debug)]
+pub(crate) struct Flash {
+    pub(crate) storage: Storage,
+    /// What the outbox does when it is full, and how many messages it holds.
+    pub(crate) policy: OutboxPolicy,
+    pub(crate) room: usize,
+    /// Power is lost at one moment of its operations in so many.
+    pub(crate) cut_one_in: u32,
+    /// One operation in so many fails.
+    pub(crate) fail_one_in: u32,
+}
+
 impl Setup {
     pub(crate) fn draw(tape: &Tape) -> Self {
         let version = tape.pick(&[Version::V3_1_1, Version::V5]);
@@ -149,6 +172,7 @@ impl Setup {
             tx: 360 + tape.below(800) as usize,
             wire: tape.pick(&[128, 16, 23, 64, 512]),
             slots: if broker.counts_anew { 150 } else { slots },
+            flash: Flash::draw(tape, &options),
             broker,
             options,
             network: Network::draw(tape),
@@ -201,6 +225,27 @@ impl Setup {
             Memory::Pretends => QoS::AtLeastOnce,
             _ => QoS::ExactlyOnce,
         }
+    }
+
+    /// At which QoS messages may be entrusted to the outbox.
+    ///
+    /// A 3.1.1 server that keeps the session of a device which does not takes new messages at QoS 2 for repetitions.
+    pub(crate) fn durable_qos(&self) -> [QoS; 2] {
+        let forgets = self.version.is_v5() || self.options.clean_session;
+        let highest = if forgets {
+            self.highest_qos()
+        } else {
+            QoS::AtLeastOnce
+        };
+        [QoS::AtLeastOnce, highest]
+    }
+
+    pub(crate) fn has_outbox(&self) -> bool {
+        self.flash.storage == Storage::Outbox
+    }
+
+    pub(crate) fn keeps_session(&self) -> bool {
+        self.flash.storage == Storage::Session
     }
 
     /// Within which time everything is done once nothing disturbs it any more.
@@ -295,6 +340,33 @@ impl Broker {
             broker.counts_anew = false;
         }
         broker
+    }
+}
+
+impl Flash {
+    fn draw(tape: &Tape, options: &Wishes) -> Self {
+        let mut storage = tape.pick(&[
+            Storage::Nothing,
+            Storage::Nothing,
+            Storage::Outbox,
+            Storage::Session,
+        ]);
+        if storage == Storage::Session && options.clean_session {
+            storage = Storage::Outbox;
+        }
+        Self {
+            storage,
+            policy: tape.pick(&[
+                OutboxPolicy::Wait,
+                OutboxPolicy::Wait,
+                OutboxPolicy::Reject,
+                OutboxPolicy::DropOldest,
+                OutboxPolicy::KeepLatest,
+            ]),
+            room: 1 + tape.below(12) as usize,
+            cut_one_in: tape.pick(&[0, 60, 15]),
+            fail_one_in: tape.pick(&[0, 0, 25]),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     broker::Broker,
     clock,
     device::{Device, fresh_capacity},
+    flash::Flash,
     link::{Link, Network},
     scene::Scene,
     verdict::Rule,
@@ -24,6 +25,7 @@ pub(crate) struct World {
     scene: Rc<Scene>,
     network: Network,
     device: Device,
+    flash: Flash,
     broker: Broker,
     /// Links of which the client's end was seen.
     ended: usize,
@@ -41,9 +43,11 @@ impl World {
             scene: scene.clone(),
             links: Rc::new(RefCell::new(Vec::new())),
         };
+        let flash = Flash::new(&network);
         let mut world = Self {
             scene: scene.clone(),
-            device: Device::boot(&network, false),
+            device: Device::boot(&network, &flash, false),
+            flash,
             broker: Broker::new(&network),
             network,
             ended: 0,
@@ -99,11 +103,19 @@ impl World {
     /// Everybody does what can be done now.
     fn settle(&mut self) {
         for _ in 0..2 {
-            self.device.run(&self.scene);
+            self.run_device();
             self.broker.act();
         }
-        self.device.run(&self.scene);
+        self.run_device();
         self.check();
+    }
+
+    fn run_device(&mut self) {
+        self.device.run(&self.scene);
+        if self.scene.light_up() {
+            self.reboot();
+            self.device.run(&self.scene);
+        }
     }
 
     /// When something happens next.
@@ -125,6 +137,7 @@ impl World {
     /// What must hold at every step.
     fn check(&mut self) {
         let links = self.network.links.borrow();
+        self.device.check_outbox();
         let killed = self.device.was_killed();
         for link in &links[self.ended..] {
             let state = link.state();
@@ -237,8 +250,9 @@ impl World {
 
     fn reboot(&mut self) {
         self.scene.summary.borrow_mut().reboots += 1;
-        let session_known = self.scene.tape.one_in(2);
-        self.device = Device::boot(&self.network, session_known);
+        // An outbox must not go on with a session of which it knows nothing.
+        let session_known = self.scene.tape.one_in(2) && !self.scene.setup.has_outbox();
+        self.device = Device::boot(&self.network, &self.flash, session_known);
         self.ended = self.network.links.borrow().len();
     }
 

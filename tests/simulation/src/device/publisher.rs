@@ -37,7 +37,7 @@ impl App {
     }
 
     async fn operate(&self) {
-        match self.scene.tape.below(16) {
+        match self.scene.tape.below(20) {
             0..=4 => self.publish_one(true).await,
             5..=7 => self.publish_one(false).await,
             8..=10 => self.try_publish_some(),
@@ -49,6 +49,10 @@ impl App {
                 self.scene.ledger.borrow_mut().says_goodbye();
                 self.cut(self.client.disconnect()).await;
             }
+            16..20 => match &self.outbox {
+                Some(outbox) => self.publish_durably(outbox).await,
+                None => self.try_publish_some(),
+            },
             _ => self.scene.pause(self.scene.setup.chaos_ms / 4).await,
         }
     }
@@ -62,6 +66,7 @@ impl App {
             len: NUMBER_LEN + tape.below(70) as usize,
             retain: tape.one_in(8),
             streamed: false,
+            durable: false,
             expiry_s: expires.then(|| 1 + tape.below(20)),
         }
     }
@@ -172,6 +177,7 @@ impl App {
             len: NUMBER_LEN + tape.below(400) as usize,
             retain: false,
             streamed: true,
+            durable: false,
             expiry_s: None,
         };
         let number = self.scene.ledger.borrow_mut().offer(offer);
@@ -250,7 +256,11 @@ fn draw_qos(scene: &Scene) -> QoS {
     scene.tape.pick(&all).min(scene.setup.highest_qos())
 }
 
-fn message<'a>(offer: &Offer, payload: &'a [u8], properties: &'a [Property<'a>]) -> Message<'a> {
+pub(super) fn message<'a>(
+    offer: &Offer,
+    payload: &'a [u8],
+    properties: &'a [Property<'a>],
+) -> Message<'a> {
     let mut message = Message::new(topic_name(offer.topic), payload).qos(offer.qos);
     message.retain = offer.retain;
     message.properties = Properties::from(properties);

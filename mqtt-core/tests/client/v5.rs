@@ -368,6 +368,24 @@ fn the_servers_keep_alive_counts_from_connack_on() {
     world.expect(&link, &["PINGREQ"]);
 }
 
+#[test]
+fn what_is_published_before_the_first_link_does_not_stop_a_client_with_topic_aliases() {
+    let config = config().options(|o| o.v5.topic_alias_maximum = 4);
+    let (mut world, _inbox) = World::new(config);
+    world.client.enable_topic_aliases();
+    let early = Message::new("t", b"1").at_least_once();
+    drop(world.client.try_publish(&early).unwrap());
+    world.start(config.options);
+    let link = world.link();
+    let maximum = link.packets(|packet| match packet {
+        Packet::Connect(connect) => connect.properties.topic_alias_maximum(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(maximum, [Some(4)]);
+    link.sends(connack(&[]));
+    world.expect(&link, &["PUBLISH q1 #1 t=1"]);
+}
+
 /// Says what it was asked, in capitals; does not like "evil".
 struct Shout;
 

@@ -77,6 +77,14 @@ impl V5State {
         assigned_len: 0,
         force_clean: false,
     };
+
+    /// Moves what lies behind SUBSCRIBE. Nothing is there yet.
+    pub(in crate::session) fn extend_front(&mut self, len: Len) {
+        self.assigned_at = self.assigned_at.saturating_add(len);
+        self.topics = self.topics.saturating_add(len);
+        self.topics_filled = self.topics;
+        self.topics_end = self.topics_end.saturating_add(len);
+    }
 }
 
 /// What is done with AUTH.

@@ -154,11 +154,13 @@ impl Broker {
         if qos == QoS::AtMostOnce && !connected {
             return;
         }
-        let number = self
-            .scene
-            .ledger
-            .borrow_mut()
-            .sends(qos, topic, len.max(NUMBER_LEN));
+        // Small enough to be delivered whole.
+        let shared_topic = self.scene.setup.aliases && len < 30 && !self.scene.tape.one_in(4);
+        let number =
+            self.scene
+                .ledger
+                .borrow_mut()
+                .sends(qos, topic, shared_topic, len.max(NUMBER_LEN));
         self.scene
             .note(|| format!("broker: has {number} at {qos:?} for the device"));
         if let Some(session) = &mut self.session {

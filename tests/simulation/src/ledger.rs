@@ -66,6 +66,8 @@ pub(crate) struct Outbound {
 pub(crate) struct Inbound {
     pub(crate) qos: QoS,
     pub(crate) topic: u8,
+    /// Others have the same topic: the number stands in the payload only.
+    pub(crate) shared_topic: bool,
     pub(crate) len: usize,
     /// How often it was read from a link in full.
     pub(crate) copies: u32,
@@ -463,10 +465,11 @@ impl Ledger {
 
 /// Messages for the device.
 impl Ledger {
-    pub(crate) fn sends(&mut self, qos: QoS, topic: u8, len: usize) -> u32 {
+    pub(crate) fn sends(&mut self, qos: QoS, topic: u8, shared_topic: bool, len: usize) -> u32 {
         self.inbound.push(Inbound {
             qos,
             topic,
+            shared_topic,
             len,
             copies: 0,
             received: 0,
@@ -477,6 +480,17 @@ impl Ledger {
             acknowledged: false,
         });
         self.inbound.len() as u32 - 1
+    }
+
+    /// The topic under which the broker publishes a message.
+    pub(crate) fn topic_of(&self, number: u32) -> Option<String> {
+        let message = self.inbound.get(number as usize)?;
+        let topic = message.topic;
+        Some(if message.shared_topic {
+            format!("d/{topic}")
+        } else {
+            format!("d/{topic}/{number}")
+        })
     }
 
     /// The application got all of a message.

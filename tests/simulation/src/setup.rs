@@ -16,6 +16,9 @@ static SUBSCRIPTIONS: [Subscription<'static>; 1] = [match TopicFilter::new(FILTE
     Err(_) => panic!("a good filter"),
 }];
 
+/// What the client takes to remember one topic of the broker's, at most.
+const ALIAS_LEN: usize = 16;
+
 /// What the broker remembers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Memory {
@@ -43,6 +46,8 @@ pub(crate) struct Setup {
     pub(crate) version: Version,
     pub(crate) policy: OutboxPolicy,
     pub(crate) aliases: bool,
+    /// Topic aliases that the broker may use.
+    pub(crate) alias_maximum: u16,
     /// What the client's clock shows at first.
     pub(crate) start_ms: u32,
     pub(crate) rx: usize,
@@ -157,6 +162,9 @@ impl Setup {
         let inbound = usize::from(options.receive_maximum);
         let slots = inbound + 8 + tape.below(24) as usize;
         let broker = Broker::draw(tape, is_v5, &options);
+        let rx = 96 + tape.below(200) as usize;
+        // A quarter of the receive buffer has room for so many topics.
+        let most_aliases = (rx / 4 / ALIAS_LEN).min(5) as u32;
         Self {
             version,
             policy: tape.pick(&[
@@ -167,8 +175,13 @@ impl Setup {
                 OutboxPolicy::KeepLatest,
             ]),
             aliases,
+            alias_maximum: if aliases {
+                tape.up_to(most_aliases) as u16
+            } else {
+                0
+            },
             start_ms: tape.pick(&[0, u32::MAX - 2_000, u32::MAX - 70_000, u32::MAX / 2 - 3_000]),
-            rx: 96 + tape.below(200) as usize,
+            rx,
             tx: 360 + tape.below(800) as usize,
             wire: tape.pick(&[128, 16, 23, 64, 512]),
             slots: if broker.counts_anew { 150 } else { slots },
@@ -215,6 +228,7 @@ impl Setup {
         options.v5.session_expiry_s = wishes.session_expiry_s;
         if self.aliases {
             options.v5.topic_alias_memory = 24;
+            options.v5.topic_alias_maximum = self.alias_maximum;
         }
         options
     }

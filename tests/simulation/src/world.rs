@@ -223,7 +223,7 @@ impl World {
     fn downlink(&mut self) {
         let tape = &self.scene.tape;
         let qos = tape.pick(&[QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::AtMostOnce]);
-        let topic = tape.below(2) as u8;
+        let topic = tape.below(3) as u8;
         let len = if tape.one_in(4) {
             tape.below(500)
         } else {

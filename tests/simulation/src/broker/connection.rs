@@ -37,6 +37,9 @@ pub(super) struct Connection {
     /// What is to be sent, and when.
     answers: Vec<(u64, Vec<u8>)>,
     aliases: Vec<(u16, String)>,
+    /// Topics behind the aliases that the broker uses, from 1; and how many there may be.
+    own_aliases: Vec<String>,
+    alias_maximum: usize,
 }
 
 impl std::fmt::Debug for Connection {
@@ -60,6 +63,8 @@ impl Connection {
             quota: 0,
             answers: Vec::new(),
             aliases: Vec::new(),
+            own_aliases: Vec::new(),
+            alias_maximum: 0,
         }
     }
 
@@ -224,6 +229,8 @@ impl Broker {
             .receive_maximum()
             .unwrap_or(setup.options.receive_maximum)
             .into();
+        let alias_maximum = connect.properties.topic_alias_maximum();
+        connection.alias_maximum = alias_maximum.unwrap_or(0).into();
         let present = kept || setup.broker.memory == Memory::Pretends;
         let limits = limits(&scene);
         let connack = connack(present, ReasonCode::SUCCESS, Properties::from(&limits));
@@ -448,18 +455,45 @@ impl Connection {
         let (qos, topic, len) = {
             let ledger = scene.ledger.borrow();
             let message = &ledger.inbound[number as usize];
-            (message.qos, message.topic, message.len)
+            (message.qos, ledger.topic_of(number), message.len)
         };
-        let topic = format!("d/{topic}/{number}");
+        let topic = topic.unwrap_or_default();
         let payload = payload(number, len);
-        let mut publish =
-            Publish::new(TopicName::new(&topic).unwrap_or(TopicName::EMPTY), &payload);
+        let (alias, is_known) = self.alias_of(scene, &topic);
+        let alias = alias.map(Property::TopicAlias);
+        let name = if is_known { "" } else { topic.as_str() };
+        let name = TopicName::new(name).unwrap_or(TopicName::EMPTY);
+        let mut publish = Publish::new(name, &payload);
+        publish.properties = Properties::from(alias.as_slice());
         publish.qos = qos;
         publish.dup = dup;
         if qos != QoS::AtMostOnce {
             publish.packet_identifier = Some(identifier(id));
         }
         self.send(scene, &Packet::Publish(publish));
+    }
+}
+
+impl Connection {
+    /// The alias for a topic, if it is to have one, and whether the device knows it.
+    fn alias_of(&mut self, scene: &Scene, topic: &str) -> (Option<NonZeroU16>, bool) {
+        let tape = &scene.tape;
+        let known = self.own_aliases.iter().position(|known| known == topic);
+        let (at, is_known) = match known {
+            // It may be told again.
+            Some(at) => (at, !tape.one_in(5)),
+            None if self.alias_maximum == 0 || tape.one_in(4) => return (None, false),
+            None if self.own_aliases.len() < self.alias_maximum => {
+                self.own_aliases.push(topic.into());
+                (self.own_aliases.len() - 1, false)
+            }
+            None => {
+                let at = tape.below(self.alias_maximum as u32) as usize;
+                self.own_aliases[at] = topic.into();
+                (at, false)
+            }
+        };
+        (NonZeroU16::new(at as u16 + 1), is_known)
     }
 }
 

@@ -12,12 +12,13 @@ use std::collections::VecDeque;
 
 use mqtt_core::{
     QoS,
-    codec::{Packet, PacketType, ReasonCode},
+    codec::{Auth, Connect, Packet, PacketType, Properties, ReasonCode, Will},
     session::SessionError,
 };
 
 use crate::{
     clock,
+    riddle::{GREETING, WELCOME, is_step, solution},
     scene::Scene,
     verdict::Rule,
     wire::{take_packets, words},
@@ -63,6 +64,9 @@ pub(crate) struct Audit {
     /// The user or the client ends it.
     leaving: Option<u64>,
     disconnect: bool,
+    /// A riddle that was read and not answered; and that the server could not prove itself.
+    riddle: Option<Vec<u8>>,
+    impostor: bool,
     keep_alive_ms: u64,
     quota: usize,
     in_flight: Vec<u16>,
@@ -111,6 +115,8 @@ impl Audit {
             silent: true,
             leaving: None,
             disconnect: false,
+            riddle: None,
+            impostor: false,
             keep_alive_ms: 0,
             quota: scene.setup.options.max_in_flight.into(),
             in_flight: Vec::new(),
@@ -197,6 +203,7 @@ impl Audit {
             Packet::Connect(connect) => {
                 self.connect = true;
                 self.keep_alive_ms = u64::from(connect.keep_alive) * 1_000;
+                check_connect(scene, connect);
             }
             Packet::Publish(publish) => self.wrote_publish(scene, publish),
             Packet::PubRel(ack) => self.wrote_pubrel(scene, ack.packet_identifier.get()),
@@ -221,11 +228,49 @@ impl Audit {
             }
             Packet::Disconnect(disconnect) => {
                 self.disconnect = true;
-                check_accusation(scene, disconnect.code);
+                self.check_disconnect(scene, disconnect.code);
             }
+            Packet::Auth(auth) => self.wrote_auth(scene, auth),
             _ => scene.violate(Rule::Sequence, || format!("the client wrote {packet:?}")),
         }
-        self.silent &= self.session_present.is_none();
+        self.silent &= self.session_present.is_none() || matches!(packet, Packet::Auth(_));
+    }
+
+    fn wrote_auth(&mut self, scene: &Scene, auth: &Auth<'_>) {
+        let expected = match self.riddle.take() {
+            Some(riddle) if auth.code == ReasonCode::CONTINUE_AUTHENTICATION => solution(&riddle),
+            riddle => {
+                self.riddle = riddle;
+                let anew =
+                    auth.code == ReasonCode::RE_AUTHENTICATE && self.session_present.is_some();
+                scene.require(anew, Rule::Authentication, || "an answer to nothing".into());
+                GREETING.to_vec()
+            }
+        };
+        let is_right = is_step(&auth.properties, &expected);
+        scene.require(is_right, Rule::Authentication, || format!("{auth:?}"));
+    }
+
+    /// A DISCONNECT that the application did not want must not take the will with it.
+    fn check_disconnect(&self, scene: &Scene, code: ReasonCode) {
+        let wanted = |with_will| {
+            let ledger = scene.ledger.borrow();
+            ledger.has_said_goodbye(self.number, with_will)
+        };
+        let may = match code {
+            ReasonCode::NORMAL_DISCONNECTION => wanted(false),
+            ReasonCode::DISCONNECT_WITH_WILL_MESSAGE => wanted(true),
+            _ => true,
+        };
+        scene.require(may, Rule::Will, || {
+            format!("nobody wanted to disconnect with {code}")
+        });
+        let excused = match code {
+            ReasonCode::RECEIVE_MAXIMUM_EXCEEDED => scene.ledger.borrow().untold,
+            ReasonCode::NOT_AUTHORIZED => self.impostor,
+            _ => !code.is_error() || code == ReasonCode::UNSPECIFIED_ERROR,
+        };
+        scene.require(excused, Rule::Blame, || format!("the client says: {code}"));
     }
 
     /// [MQTT-3.1.0-1], [MQTT-3.1.0-2], [MQTT-3.14.4-2]; nothing but CONNECT before CONNACK; and what is renewed comes
@@ -234,7 +279,7 @@ impl Audit {
         let is_connect = matches!(packet, Packet::Connect(_));
         let may = match (self.connect, self.session_present) {
             (false, _) => is_connect,
-            (true, None) => false,
+            (true, None) => matches!(packet, Packet::Auth(_)),
             (true, Some(_)) => !is_connect && !self.disconnect,
         };
         scene.require(may, Rule::Sequence, || {
@@ -242,7 +287,10 @@ impl Audit {
         });
         let renews = self.session_present == Some(false) && scene.setup.options.subscribed;
         if renews && self.silent {
-            let first = matches!(packet, Packet::Subscribe(_) | Packet::Disconnect(_));
+            let first = matches!(
+                packet,
+                Packet::Subscribe(_) | Packet::Disconnect(_) | Packet::Auth(_)
+            );
             scene.require(first, Rule::Subscriptions, || {
                 format!("{} instead of the SUBSCRIBE of the options", words(packet))
             });
@@ -253,7 +301,7 @@ impl Audit {
         scene.note(|| format!("link {}: < {}", self.number, words(packet)));
         let is_answer = !matches!(
             packet,
-            Packet::Publish(_) | Packet::PubRel(_) | Packet::PingResp
+            Packet::Publish(_) | Packet::PubRel(_) | Packet::PingResp | Packet::Auth(_)
         );
         if is_answer {
             let now = clock::elapsed();
@@ -265,6 +313,13 @@ impl Audit {
         match packet {
             Packet::ConnAck(connack) if connack.code == ReasonCode::SUCCESS => {
                 self.read_connack(scene, connack);
+                self.read_proof(scene, &connack.properties);
+            }
+            Packet::Auth(auth) if auth.code == ReasonCode::SUCCESS => {
+                self.read_proof(scene, &auth.properties);
+            }
+            Packet::Auth(auth) => {
+                self.riddle = auth.properties.authentication_data().map(<[u8]>::to_vec);
             }
             Packet::Publish(publish) => self.read_publish(scene, publish),
             Packet::PubRel(ack) => self.pubrels.push(ack.packet_identifier.get()),
@@ -286,6 +341,11 @@ impl Audit {
             }
             _ => {}
         }
+    }
+
+    fn read_proof(&mut self, scene: &Scene, properties: &Properties<'_>) {
+        scene.summary.borrow_mut().steps += u64::from(scene.setup.authenticates);
+        self.impostor |= scene.setup.authenticates && !is_step(properties, WELCOME);
     }
 
     fn read_connack(&mut self, scene: &Scene, connack: &mqtt_core::codec::ConnAck<'_>) {
@@ -367,6 +427,11 @@ impl Audit {
             SessionError::ConnAckTimeout => (self.begun, options.connack_timeout_ms),
             SessionError::PingTimeout => (pinged.unwrap_or(u64::MAX), options.ping_timeout_ms),
             SessionError::AckTimeout => (answered, options.ack_timeout_ms),
+            SessionError::AuthenticationFailed => {
+                return scene.require(self.impostor, Rule::Authentication, || {
+                    format!("link {} ended: {error}", self.number)
+                });
+            }
             _ => return,
         };
         let due = since.saturating_add(u64::from(timeout));
@@ -376,9 +441,21 @@ impl Audit {
     }
 }
 
-/// The model broker breaks no rule.
-fn check_accusation(scene: &Scene, code: ReasonCode) {
-    let excused = code == ReasonCode::RECEIVE_MAXIMUM_EXCEEDED && scene.ledger.borrow().untold;
-    let harmless = !code.is_error() || code == ReasonCode::UNSPECIFIED_ERROR || excused;
-    scene.require(harmless, Rule::Blame, || format!("the client says: {code}"));
+/// The will and the greeting are those of the options.
+fn check_connect(scene: &Scene, connect: &Connect<'_>) {
+    let parts = |will: Will<'_>| {
+        let delay = will.properties.will_delay_interval();
+        let content = (will.topic.as_str().to_owned(), will.payload.to_vec());
+        (content, will.qos, will.retain, delay)
+    };
+    let (sent, wanted) = (connect.will.map(parts), scene.setup.will().map(parts));
+    scene.require(sent == wanted, Rule::Will, || {
+        format!("the will is {sent:?} instead of {wanted:?}")
+    });
+    let greets = is_step(&connect.properties, GREETING);
+    scene.require(
+        greets == scene.setup.authenticates,
+        Rule::Authentication,
+        || format!("CONNECT carries {:?}", connect.properties),
+    );
 }

@@ -55,6 +55,8 @@ struct Control {
     /// Operations that the publishers may still begin, and publishers at work.
     operations: Cell<u32>,
     publishers: Cell<u32>,
+    /// The link on which authentication was begun anew.
+    authenticated: Cell<u32>,
     /// The runner is not to run again.
     over: Cell<bool>,
     /// The run is to be dropped; and was.
@@ -168,12 +170,11 @@ impl Device {
     }
 
     /// The user says goodbye, for good.
-    pub(crate) fn leave(&mut self) {
+    pub(crate) fn leave(&mut self, with_will: bool) {
         let app = self.app.clone();
         app.control.over.set(true);
-        app.scene.ledger.borrow_mut().says_goodbye();
         self.executor
-            .spawn(async move { app.client.disconnect().await });
+            .spawn(async move { app.disconnect(with_will).await });
     }
 
     /// How many small messages can be queued. Spoils the device.
@@ -204,6 +205,10 @@ fn new_client(setup: &Setup, options: &Options<'_>) -> (Client, Inbox, Runner) {
     let shared = Shared::<Simulated>::new(rx, tx, slots, wire, options);
     let shared = shared.unwrap_or_else(|error| panic!("the options do not fit: {error}"));
     let (client, inbox, runner) = new(Rc::new(shared));
+    if setup.authenticates {
+        let enabled = client.enable_authentication(options);
+        enabled.unwrap_or_else(|error| panic!("the options do not fit: {error}"));
+    }
     if setup.aliases {
         client.enable_topic_aliases();
     }
@@ -276,6 +281,17 @@ impl App {
                 self.control.killed.set(true);
             }
             scene.pause(500).await;
+        }
+    }
+
+    async fn disconnect(&self, with_will: bool) {
+        self.scene
+            .note(|| format!("app: disconnects, with will: {with_will}"));
+        self.scene.ledger.borrow_mut().says_goodbye(with_will);
+        if with_will {
+            self.client.disconnect_with_will().await;
+        } else {
+            self.client.disconnect().await;
         }
     }
 

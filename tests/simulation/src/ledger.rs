@@ -109,8 +109,10 @@ pub(crate) struct Ledger {
     pub(crate) unsaved: bool,
     /// Outbox policies of this boot, the present one last.
     pub(crate) policies: Vec<OutboxPolicy>,
-    /// The newest link when the application said goodbye: it may end early.
+    /// The newest link when the application said goodbye: it may end early. And all such links, with whether the will
+    /// was to be published.
     pub(crate) farewell: u32,
+    goodbyes: Vec<(u32, bool)>,
     /// The application has dropped its inbox: messages are acknowledged unseen.
     pub(crate) deaf: bool,
     /// Filters that the broker has granted at some time.
@@ -158,8 +160,14 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn says_goodbye(&mut self) {
+    pub(crate) fn says_goodbye(&mut self, with_will: bool) {
         self.farewell = self.links;
+        self.goodbyes.push((self.links, with_will));
+    }
+
+    /// Whether the application wanted that link to end in this way.
+    pub(crate) fn has_said_goodbye(&self, link: u32, with_will: bool) -> bool {
+        self.goodbyes.contains(&(link, with_will))
     }
 
     pub(crate) fn offer(&mut self, message: Offer) -> u32 {
@@ -293,7 +301,8 @@ impl Ledger {
         let known = if message.durable {
             before == Some(here)
         } else {
-            before.is_some_and(|before| before.0 == here.0 || before.1 != here.1)
+            let anew = |before: (u32, u32)| before.1 != here.1 && !self.untold;
+            before.is_some_and(|before| before.0 == here.0 || anew(before))
         };
         let doubled = message.qos == QoS::ExactlyOnce && message.arrivals > 1 && once && known;
         scene.require(!doubled, Rule::ExactlyOnce, || {

@@ -13,6 +13,7 @@
 //! | `link` | bytes both ways, and what happens to them |
 //! | `flash` | what outlives a loss of power |
 //! | `audit` | judges each byte of the client's by the standard |
+//! | `riddle` | a method of extended authentication |
 //! | `broker` | the other side |
 //! | `device` | the client and its application |
 //! | `ledger` | every message, and what became of it |
@@ -32,6 +33,7 @@ mod kind;
 mod ledger;
 mod life;
 mod link;
+mod riddle;
 mod scene;
 mod setup;
 mod tape;

@@ -2,11 +2,11 @@
 
 use mqtt_core::{
     QoS, Version,
-    codec::{Subscription, TopicFilter},
+    codec::{Properties, Property, Subscription, TopicFilter, TopicName, Will},
     session::{Options, OutboxPolicy, Oversize, Reconnect},
 };
 
-use crate::tape::Tape;
+use crate::{riddle::RIDDLE, tape::Tape};
 
 /// What the application is subscribed to on every link.
 pub(crate) const FILTER: &str = "d/#";
@@ -15,6 +15,17 @@ static SUBSCRIPTIONS: [Subscription<'static>; 1] = [match TopicFilter::new(FILTE
     Ok(filter) => Subscription::new(filter, QoS::ExactlyOnce),
     Err(_) => panic!("a good filter"),
 }];
+
+const WILL_TOPIC: TopicName<'static> = match TopicName::new("w/device") {
+    Ok(topic) => topic,
+    Err(_) => panic!("a good topic"),
+};
+
+/// Seconds after which the broker publishes a will, and the property that says so.
+static WILL_DELAYS: [(u32, [Property<'static>; 1]); 2] = [
+    (1, [Property::WillDelayInterval(1)]),
+    (5, [Property::WillDelayInterval(5)]),
+];
 
 /// What the client takes to remember one topic of the broker's, at most.
 const ALIAS_LEN: usize = 16;
@@ -48,6 +59,7 @@ pub(crate) struct Setup {
     pub(crate) aliases: bool,
     /// Topic aliases that the broker may use.
     pub(crate) alias_maximum: u16,
+    pub(crate) authenticates: bool,
     /// What the client's clock shows at first.
     pub(crate) start_ms: u32,
     pub(crate) rx: usize,
@@ -90,6 +102,14 @@ pub(crate) struct Wishes {
     pub(crate) ping_timeout_ms: u32,
     pub(crate) ack_timeout_ms: u32,
     pub(crate) longest_pause_ms: u32,
+    pub(crate) will: Option<WillWish>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WillWish {
+    qos: QoS,
+    retain: bool,
+    delay_s: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -180,6 +200,7 @@ impl Setup {
             } else {
                 0
             },
+            authenticates: is_v5 && tape.one_in(4),
             start_ms: tape.pick(&[0, u32::MAX - 2_000, u32::MAX - 70_000, u32::MAX / 2 - 3_000]),
             rx,
             tx: 360 + tape.below(800) as usize,
@@ -209,6 +230,7 @@ impl Setup {
         if wishes.subscribed {
             options.subscriptions = &SUBSCRIPTIONS;
         }
+        options.will = self.will();
         options.always_resubscribe = self.broker.memory == Memory::Pretends;
         options.session_known = session_known;
         options.max_in_flight = wishes.max_in_flight;
@@ -230,7 +252,30 @@ impl Setup {
             options.v5.topic_alias_memory = 24;
             options.v5.topic_alias_maximum = self.alias_maximum;
         }
+        if self.authenticates {
+            options.v5.authentication = Some(&RIDDLE);
+        }
         options
+    }
+
+    /// The will of the device, within the limits of the broker.
+    pub(crate) fn will(&self) -> Option<Will<'static>> {
+        let wish = self.options.will?;
+        let delay = WILL_DELAYS
+            .iter()
+            .find(|known| known.0 == self.will_delay_s());
+        Some(Will {
+            topic: WILL_TOPIC,
+            payload: b"gone, and did not say so",
+            qos: wish.qos.min(self.broker.maximum_qos),
+            retain: wish.retain && self.broker.retain_available,
+            properties: delay.map_or(Properties::NONE, |(_, delay)| Properties::from(delay)),
+        })
+    }
+
+    fn will_delay_s(&self) -> u32 {
+        let delay_s = self.options.will.map_or(0, |wish| wish.delay_s);
+        if self.version.is_v5() { delay_s } else { 0 }
     }
 
     /// A broker that forgets and does not say so cannot do QoS 2, and those that exist refuse it.
@@ -306,6 +351,11 @@ impl Wishes {
             ping_timeout_ms: tape.pick(&[10_000, 700, 2_500]),
             ack_timeout_ms: tape.pick(&[120_000, 4_000, 15_000, 0]),
             longest_pause_ms: tape.pick(&[60_000, 1_000, 5_000]),
+            will: tape.one_in(2).then(|| WillWish {
+                qos: tape.pick(&[QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce]),
+                retain: tape.one_in(3),
+                delay_s: tape.pick(&[0, 1, 5]),
+            }),
         }
     }
 }

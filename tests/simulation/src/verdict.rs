@@ -29,6 +29,10 @@ pub enum Rule {
     Acknowledgement,
     /// The subscriptions of the options are there.
     Subscriptions,
+    /// The will is what the options say, and a goodbye does with it what the application wants.
+    Will,
+    /// The client answers as its method says, and does not stay with a server that cannot prove itself.
+    Authentication,
     /// The client is never silent for longer than it promised.
     KeepAlive,
     /// What waits for the peer gives up at its deadline, neither before nor after.
@@ -58,6 +62,8 @@ impl fmt::Display for Rule {
             Self::Sequence => "sequence of packets",
             Self::Acknowledgement => "acknowledged after delivery",
             Self::Subscriptions => "subscriptions renewed",
+            Self::Will => "will",
+            Self::Authentication => "authentication",
             Self::KeepAlive => "keep-alive kept",
             Self::Deadline => "deadlines kept",
             Self::Progress => "progress",
@@ -106,6 +112,10 @@ pub struct Summary {
     pub saved: u64,
     /// See [`saved`](Self::saved).
     pub restored: u64,
+    /// Wills that the broker published.
+    pub wills: u64,
+    /// Steps of extended authentication.
+    pub steps: u64,
     /// Jumps of the clock.
     pub jumps: u64,
     /// Sessions that the broker forgot or that ended.
@@ -127,6 +137,8 @@ impl Summary {
         self.entrusted += other.entrusted;
         self.saved += other.saved;
         self.restored += other.restored;
+        self.wills += other.wills;
+        self.steps += other.steps;
         self.jumps += other.jumps;
         self.sessions += other.sessions;
     }
@@ -147,6 +159,8 @@ impl fmt::Display for Summary {
         writeln!(f, "durable messages    {:>14}", self.entrusted)?;
         writeln!(f, "sessions saved      {:>14}", self.saved)?;
         writeln!(f, "sessions restored   {:>14}", self.restored)?;
+        writeln!(f, "wills published     {:>14}", self.wills)?;
+        writeln!(f, "authentications     {:>14}", self.steps)?;
         writeln!(f, "jumps of the clock  {:>14}", self.jumps)?;
         write!(f, "sessions begun      {:>14}", self.sessions)
     }

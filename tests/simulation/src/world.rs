@@ -356,14 +356,25 @@ impl World {
         if self.scene.has_failed() {
             return;
         }
-        self.device.leave();
+        let setup = self.scene.setup.clone();
+        let with_will = self.scene.tape.one_in(2);
+        let wills = self.scene.summary.borrow().wills;
+        self.device.leave(with_will);
         self.pass(10_000, |_| false);
+        if self.scene.has_failed() {
+            return;
+        }
         let state = self.device.client.state();
-        let left = state == LinkState::Stopped(LinkEnd::Disconnected) && self.broker.farewell;
+        // 3.1.1 has no word for it.
+        let told = self.broker.farewell || (with_will && !setup.version.is_v5());
+        let left = state == LinkState::Stopped(LinkEnd::Disconnected) && told;
         self.scene
-            .require(left || self.scene.has_failed(), Rule::Sequence, || {
-                format!("no goodbye: {state}")
-            });
+            .require(left, Rule::Sequence, || format!("no goodbye: {state}"));
+        let published = self.scene.summary.borrow().wills - wills;
+        let due = u64::from(with_will && setup.options.will.is_some());
+        self.scene.require(published == due, Rule::Will, || {
+            format!("{published} wills are published, {due} are due")
+        });
     }
 
     fn judge(&self) {

@@ -15,6 +15,7 @@ use crate::{
     audit::{STREAM_TOPIC, topic_name},
     kind::Delivery,
     ledger::{NUMBER_LEN, Offer, is_over_limit, payload},
+    riddle::RIDDLE,
     scene::Scene,
     verdict::Rule,
 };
@@ -45,16 +46,33 @@ impl App {
             12 => self.subscribe().await,
             13 => self.unsubscribe().await,
             14 if self.scene.mishap(3) => {
-                self.scene.note(|| "app: disconnects".into());
-                self.scene.ledger.borrow_mut().says_goodbye();
-                self.cut(self.client.disconnect()).await;
+                let with_will = self.scene.tape.one_in(2);
+                self.cut(self.disconnect(with_will)).await;
             }
+            15 if self.scene.setup.authenticates => self.authenticate(),
             16..20 => match &self.outbox {
                 Some(outbox) => self.publish_durably(outbox).await,
                 None => self.try_publish_some(),
             },
             _ => self.scene.pause(self.scene.setup.chaos_ms / 4).await,
         }
+    }
+
+    /// Once in a link: a server need not take a second request before the first is done with.
+    fn authenticate(&self) {
+        let link = self.scene.ledger.borrow().links;
+        if self.control.authenticated.replace(link) == link {
+            return;
+        }
+        let asked = self.client.reauthenticate(&RIDDLE);
+        self.scene.note(|| format!("app: authenticates: {asked:?}"));
+        let is_true = matches!(
+            asked,
+            Ok(()) | Err(PublishError::NotConnected | PublishError::Full)
+        );
+        self.scene.require(is_true, Rule::Authentication, || {
+            format!("no authentication: {asked:?}")
+        });
     }
 
     fn offer(&self) -> Offer {

@@ -473,6 +473,35 @@ fn an_authentication_method_answers_until_the_server_is_content() {
     }
 }
 
+#[test]
+fn a_device_with_a_full_transmit_buffer_can_authenticate() {
+    let (mut world, _inbox, link) = authenticating(&shouting());
+    for len in [200, 20, 1] {
+        let message = Message::new("t", &[b'x'; 200][..len]).at_least_once();
+        while world.client.try_publish(&message).is_ok() {}
+    }
+    for _ in 0..2 {
+        link.sends(auth(MORE, b"who"));
+        world.expect(&link, &["AUTH 0x18 shout WHO"]);
+    }
+    link.sends(accepted(b"fine"));
+    world.run();
+    let state = world.client.state();
+    assert!(matches!(state, LinkState::Connected { .. }), "{state}");
+}
+
+#[test]
+fn an_authentication_is_not_begun_anew_before_the_server_has_accepted_the_first() {
+    let (mut world, _inbox, link) = authenticating(&shouting());
+    let refused = Err(PublishError::NotConnected);
+    assert_eq!(world.client.reauthenticate(&SHOUT), refused);
+    world.expect(&link, &[]);
+    link.sends(accepted(b"fine"));
+    world.run();
+    assert_eq!(world.client.reauthenticate(&SHOUT), Ok(()));
+    world.expect(&link, &["AUTH 0x19 shout hello"]);
+}
+
 /// MQTT 5 [MQTT-4.12.1-2]
 #[test]
 fn an_authentication_that_fails_ends_the_run() {

@@ -56,7 +56,7 @@ pub(crate) struct Audit {
     down: Vec<u8>,
     connect: bool,
     /// CONNACK was read, and said so.
-    session_present: Option<bool>,
+    pub(crate) session_present: Option<bool>,
     /// The broker began a session on this link, and the client has not heard of it.
     pub(crate) begins_session: bool,
     /// Nothing was written after CONNACK.
@@ -359,12 +359,8 @@ impl Audit {
         // Requests are no part of the session.
         scene.exchanges.borrow_mut().retain(Exchange::is_message);
         self.begins_session = false;
+        scene.ledger.borrow_mut().welcomed(connack.session_present);
         if !connack.session_present {
-            let mut ledger = scene.ledger.borrow_mut();
-            ledger.sessions += 1;
-            ledger.session_lost = true;
-            ledger.untold = false;
-            ledger.unsaved = true;
             scene.exchanges.borrow_mut().clear();
         }
     }

@@ -24,6 +24,7 @@ pub(crate) enum Stage {
 
 /// A message of the application.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent of each other")]
 pub(crate) struct Outbound {
     pub(crate) qos: QoS,
     pub(crate) topic: u8,
@@ -63,6 +64,7 @@ pub(crate) struct Outbound {
 
 /// A message for the device.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent of each other")]
 pub(crate) struct Inbound {
     pub(crate) qos: QoS,
     pub(crate) topic: u8,
@@ -85,6 +87,7 @@ pub(crate) struct Inbound {
 }
 
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent of each other")]
 pub(crate) struct Ledger {
     pub(crate) outbound: Vec<Outbound>,
     pub(crate) inbound: Vec<Inbound>,
@@ -107,6 +110,8 @@ pub(crate) struct Ledger {
     pub(crate) untold: bool,
     /// The client was told, and has not saved it: a loss of power makes it forget.
     pub(crate) unsaved: bool,
+    /// CONNACK that this device has read.
+    connacks: u32,
     /// Outbox policies of this boot, the present one last.
     pub(crate) policies: Vec<OutboxPolicy>,
     /// The newest link when the application said goodbye: it may end early. And all such links, with whether the will
@@ -149,6 +154,7 @@ impl Ledger {
     pub(crate) fn boots(&mut self, policy: OutboxPolicy, restored: bool) {
         self.boot += 1;
         self.made_room = 0;
+        self.connacks = 0;
         self.policies.push(policy);
         self.untold |= restored && self.unsaved;
         if !restored {
@@ -158,6 +164,23 @@ impl Ledger {
             self.session_lost = false;
             self.policies = vec![policy];
         }
+    }
+
+    /// The client is connected, unless it has just given the link up.
+    pub(crate) fn welcomed(&mut self, session_present: bool) {
+        self.connacks += 1;
+        if !session_present {
+            self.sessions += 1;
+            self.session_lost = true;
+            self.untold = false;
+            self.unsaved = true;
+        }
+    }
+
+    /// A link has ended; the client says how many CONNACK it has taken notice of.
+    pub(crate) fn parted(&mut self, connections: u32, session_present: Option<bool>) {
+        self.untold |= connections < self.connacks && session_present == Some(false);
+        self.connacks = connections;
     }
 
     pub(crate) fn says_goodbye(&mut self, with_will: bool) {

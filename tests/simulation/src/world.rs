@@ -143,6 +143,12 @@ impl World {
             let state = link.state();
             if state.client_gone {
                 self.ended += 1;
+                let connections = self.device.report().session.connections;
+                let session_present = state.audit.session_present;
+                self.scene
+                    .ledger
+                    .borrow_mut()
+                    .parted(connections.into(), session_present);
                 drop(state);
                 if !killed {
                     self.link_ended(link);

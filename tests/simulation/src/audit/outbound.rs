@@ -89,9 +89,9 @@ impl Audit {
     /// again later.
     fn check_durable_order(&mut self, scene: &Scene, message: &Outbound, number: u32) {
         let ledger = scene.ledger.borrow();
-        let lost = message.qos == QoS::ExactlyOnce && message.session != ledger.sessions;
+        let gone = message.qos == QoS::ExactlyOnce && message.session != ledger.sessions;
         let dropped = ledger.policies.iter().copied().any(gives_up);
-        if message.resubmitted || lost || dropped {
+        if message.resubmitted || gone || dropped {
             return;
         }
         let last = self.last_durable;

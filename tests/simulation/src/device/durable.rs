@@ -37,10 +37,10 @@ impl App {
     pub(super) async fn keep_sending(self, outbox: std::rc::Rc<Outbox>) {
         loop {
             let ended = if self.scene.mishap(3) {
-                let flushed = self.cut(outbox.flush(self.admit(), self.lost())).await;
+                let flushed = Box::pin(self.cut(outbox.flush(self.admit(), self.lost()))).await;
                 flushed.and_then(Result::err)
             } else {
-                self.cut(outbox.run(self.admit(), self.lost())).await
+                Box::pin(self.cut(outbox.run(self.admit(), self.lost()))).await
             };
             self.scene
                 .note(|| format!("app: the outbox stops: {ended:?}"));
@@ -89,7 +89,7 @@ impl App {
         let payload = payload(number, offer.len);
         let expiry = offer.expiry_s.map(Property::MessageExpiryInterval);
         let message = message(&offer, &payload, expiry.as_slice());
-        match self.cut(outbox.publish(&message)).await {
+        match Box::pin(self.cut(outbox.publish(&message))).await {
             // It is there, or it is not.
             None | Some(Err(AcceptError::Store(Failed))) => {}
             Some(Ok(())) => scene.ledger.borrow_mut().entrusted(scene, number),

@@ -51,7 +51,7 @@ impl App {
             }
             15 if self.scene.setup.authenticates => self.authenticate(),
             16..20 => match &self.outbox {
-                Some(outbox) => self.publish_durably(outbox).await,
+                Some(outbox) => Box::pin(self.publish_durably(outbox)).await,
                 None => self.try_publish_some(),
             },
             _ => self.scene.pause(self.scene.setup.chaos_ms / 4).await,

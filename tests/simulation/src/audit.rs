@@ -29,6 +29,9 @@ pub(crate) const TOPICS: usize = 3;
 pub(crate) const STREAM_TOPIC: u8 = 2;
 pub(crate) const DURABLE_TOPICS: [u8; 2] = [3, 4];
 
+/// How long the client may take to leave.
+const GOODBYE_MS: u64 = 3_500;
+
 /// An identifier of the client's that was used in the present session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Exchange {
@@ -64,9 +67,10 @@ pub(crate) struct Audit {
     /// The user or the client ends it.
     leaving: Option<u64>,
     disconnect: bool,
-    /// A riddle that was read and not answered; and that the server could not prove itself.
+    /// A riddle that was read and not answered.
     riddle: Option<Vec<u8>>,
-    impostor: bool,
+    /// When the server could not prove itself.
+    impostor: Option<u64>,
     keep_alive_ms: u64,
     quota: usize,
     in_flight: Vec<u16>,
@@ -116,7 +120,7 @@ impl Audit {
             leaving: None,
             disconnect: false,
             riddle: None,
-            impostor: false,
+            impostor: None,
             keep_alive_ms: 0,
             quota: scene.setup.options.max_in_flight.into(),
             in_flight: Vec::new(),
@@ -193,6 +197,10 @@ impl Audit {
 
     fn wrote_packet(&mut self, scene: &Scene, packet: &Packet<'_>, len: usize) {
         scene.note(|| format!("link {}: > {}", self.number, words(packet)));
+        let copied = !scene.setup.keeps_session() || scene.ledger.borrow().copied;
+        scene.require(copied, Rule::Kept, || {
+            "bytes are sent, and there is no copy of the session".into()
+        });
         self.check_sequence(scene, packet);
         if self.session_present.is_some() {
             let maximum = scene.setup.broker.maximum_packet_size;
@@ -267,7 +275,7 @@ impl Audit {
         });
         let excused = match code {
             ReasonCode::RECEIVE_MAXIMUM_EXCEEDED => scene.ledger.borrow().untold,
-            ReasonCode::NOT_AUTHORIZED => self.impostor,
+            ReasonCode::NOT_AUTHORIZED => self.impostor.is_some(),
             _ => !code.is_error() || code == ReasonCode::UNSPECIFIED_ERROR,
         };
         scene.require(excused, Rule::Blame, || format!("the client says: {code}"));
@@ -345,7 +353,9 @@ impl Audit {
 
     fn read_proof(&mut self, scene: &Scene, properties: &Properties<'_>) {
         scene.summary.borrow_mut().steps += u64::from(scene.setup.authenticates);
-        self.impostor |= scene.setup.authenticates && !is_step(properties, WELCOME);
+        if scene.setup.authenticates && !is_step(properties, WELCOME) {
+            self.impostor = Some(clock::elapsed());
+        }
     }
 
     fn read_connack(&mut self, scene: &Scene, connack: &mqtt_core::codec::ConnAck<'_>) {
@@ -371,7 +381,9 @@ impl Audit {
         if let Some(at) = self.next_check(scene) {
             let silent =
                 self.session_present.is_some() && self.silence_ends().is_some_and(|end| end == at);
-            let rule = if silent {
+            let rule = if self.impostor.is_some() {
+                Rule::Authentication
+            } else if silent {
                 Rule::KeepAlive
             } else {
                 Rule::Deadline
@@ -391,6 +403,9 @@ impl Audit {
         }
         if self.session_present.is_none() {
             return Some(self.begun + u64::from(options.connack_timeout_ms));
+        }
+        if let Some(since) = self.impostor {
+            return Some(since + GOODBYE_MS);
         }
         if self.writing {
             return None;
@@ -424,7 +439,7 @@ impl Audit {
             SessionError::PingTimeout => (pinged.unwrap_or(u64::MAX), options.ping_timeout_ms),
             SessionError::AckTimeout => (answered, options.ack_timeout_ms),
             SessionError::AuthenticationFailed => {
-                return scene.require(self.impostor, Rule::Authentication, || {
+                return scene.require(self.impostor.is_some(), Rule::Authentication, || {
                     format!("link {} ended: {error}", self.number)
                 });
             }

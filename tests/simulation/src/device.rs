@@ -229,7 +229,7 @@ fn open(scene: &Scene, client: &Client, flash: &Flash) -> Keeper {
     };
     let restored = keeper.restored();
     scene.note(|| format!("device: restores a session: {restored:?}"));
-    scene.require(restored.is_ok(), Rule::Durable, || {
+    scene.require(restored.is_ok(), Rule::Kept, || {
         format!("the copy of the session is refused: {restored:?}")
     });
     scene.summary.borrow_mut().restored += u64::from(restored == Ok(true));

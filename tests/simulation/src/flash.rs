@@ -214,11 +214,15 @@ impl SessionStore for Flash {
         if self.fails() {
             if self.scene.tape.one_in(2) {
                 self.medium.borrow_mut().copy.clear();
+                self.scene.ledger.borrow_mut().copied = false;
             }
             return Err(Failed);
         }
         self.medium.borrow_mut().copy = copy.to_vec();
-        self.scene.ledger.borrow_mut().unsaved = false;
+        let mut ledger = self.scene.ledger.borrow_mut();
+        ledger.unsaved = false;
+        ledger.copied = true;
+        drop(ledger);
         self.scene.summary.borrow_mut().saved += 1;
         self.moment().await;
         Ok(())

@@ -110,6 +110,8 @@ pub(crate) struct Ledger {
     pub(crate) untold: bool,
     /// The client was told, and has not saved it: a loss of power makes it forget.
     pub(crate) unsaved: bool,
+    /// There is a copy of the session.
+    pub(crate) copied: bool,
     /// CONNACK that this device has read.
     connacks: u32,
     /// Outbox policies of this boot, the present one last.

@@ -11,6 +11,8 @@ pub enum Rule {
     ExactlyOnce,
     /// What the durable outbox accepted arrives, or is reported lost, over any number of losses of power.
     Durable,
+    /// A copy of the session is saved before bytes go to the server, and can be taken over.
+    Kept,
     /// Nothing arrives that was not accepted, or not as it was accepted.
     Content,
     /// Messages of one topic and QoS come in the order in which they were accepted.
@@ -53,6 +55,7 @@ impl fmt::Display for Rule {
             Self::AtLeastOnce => "QoS 1 at least once",
             Self::ExactlyOnce => "QoS 2 exactly once",
             Self::Durable => "durable outbox",
+            Self::Kept => "kept session",
             Self::Content => "nothing invented",
             Self::Order => "order of messages",
             Self::Outcome => "true outcomes",

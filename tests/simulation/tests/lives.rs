@@ -13,7 +13,17 @@ fn every_rule_holds_in_the_first_lives() {
         all.add(&life.summary);
     }
     // What was not there cannot have gone wrong.
-    let happened = [all.links, all.cuts, all.drops, all.reboots, all.jumps];
+    let happened = [
+        all.links,
+        all.cuts,
+        all.drops,
+        all.reboots,
+        all.jumps,
+        all.entrusted,
+        all.restored,
+        all.wills,
+        all.steps,
+    ];
     assert!(happened.iter().all(|count| *count > 50), "{all}");
     assert!(all.arrived > 1_000 && all.received > 500, "{all}");
 }

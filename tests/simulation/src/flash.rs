@@ -219,10 +219,7 @@ impl SessionStore for Flash {
             return Err(Failed);
         }
         self.medium.borrow_mut().copy = copy.to_vec();
-        let mut ledger = self.scene.ledger.borrow_mut();
-        ledger.unsaved = false;
-        ledger.copied = true;
-        drop(ledger);
+        self.scene.ledger.borrow_mut().saves_session();
         self.scene.summary.borrow_mut().saved += 1;
         self.moment().await;
         Ok(())

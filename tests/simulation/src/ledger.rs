@@ -109,7 +109,7 @@ pub(crate) struct Ledger {
     pub(crate) generation: u32,
     pub(crate) untold: bool,
     /// The client was told, and has not saved it: a loss of power makes it forget.
-    pub(crate) unsaved: bool,
+    unsaved: bool,
     /// There is a copy of the session.
     pub(crate) copied: bool,
     /// CONNACK that this device has read.
@@ -166,6 +166,12 @@ impl Ledger {
             self.session_lost = false;
             self.policies = vec![policy];
         }
+    }
+
+    /// A copy of the session, as it is now, outlives a loss of power.
+    pub(crate) fn saves_session(&mut self) {
+        self.unsaved = false;
+        self.copied = true;
     }
 
     /// The client is connected, unless it has just given the link up.

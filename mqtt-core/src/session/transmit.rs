@@ -83,12 +83,17 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         let version = self.core.version();
         let slot = self.slot(index);
         let unknown = slot.is(marks::UNKNOWN);
-        let mut code = ReasonCode::new(slot.code);
+        let mut code = ReasonCode::SUCCESS;
         let (packet_type, mut next) = match slot.state {
             State::PUBREL | State::UNKNOWN_PUBREL => (PacketType::PubRel, State::AWAIT_PUBCOMP),
             State::PUBCOMP => (PacketType::PubComp, State::FREE),
-            _ if slot.kind == Kind::EXACTLY_ONCE => (PacketType::PubRec, State::AWAIT_PUBREL),
-            _ => (PacketType::PubAck, State::FREE),
+            _ => {
+                code = ReasonCode::new(slot.code);
+                match slot.kind {
+                    Kind::EXACTLY_ONCE => (PacketType::PubRec, State::AWAIT_PUBREL),
+                    _ => (PacketType::PubAck, State::FREE),
+                }
+            }
         };
         if unknown {
             code = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND;

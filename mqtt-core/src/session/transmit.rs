@@ -252,12 +252,20 @@ mod v5 {
     use crate::codec::{FixedHeader, PublishParts, ReasonCode, Writer};
 
     use super::super::{
-        Session, event::failure, marks, outbox::topic_of, slot::Slot, table::to_len,
+        Session,
+        event::failure,
+        marks,
+        outbox::topic_of,
+        slot::{Len, Slot},
+        table::to_len,
     };
     use super::Instant;
 
     /// By how much a packet grows at most: the property, and longer length fields.
     const ALIAS_LEN: usize = 3 + 1 + 1;
+
+    /// By how much the front grows at most: Topic Alias Maximum, by itself and in CONNECT, and longer length fields.
+    const ALIAS_MAXIMUM_LEN: Len = 3 + 3 + 1 + 1;
 
     impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         /// Ends a message or request that may not be sent any more: expired, or above a limit that the server
@@ -319,7 +327,22 @@ mod v5 {
         ///
         /// [`V5Options::topic_alias_memory`]: crate::session::V5Options::topic_alias_memory
         pub fn enable_topic_aliases(&mut self) {
+            // CONNECT becomes longer: what is published before the first connection must leave room for that.
+            if self.send_with_alias.is_none() && self.core.is_empty() {
+                self.extend_front(ALIAS_MAXIMUM_LEN);
+            }
             self.send_with_alias = Some(Self::send_with_alias);
+        }
+
+        /// Leaves more room for CONNECT and SUBSCRIBE, if there is any and nothing lies behind them.
+        fn extend_front(&mut self, len: Len) {
+            let base = self.core.base.saturating_add(len);
+            if !self.core.is_v5() || base as usize > self.buffer.as_mut().len() {
+                return;
+            }
+            self.core.base = base;
+            self.core.tail = base;
+            self.core.v5.extend_front(len);
         }
 
         /// Sends the packet with a topic alias, if there is memory for its topic and the output has room for all

@@ -368,6 +368,24 @@ fn the_servers_keep_alive_counts_from_connack_on() {
     world.expect(&link, &["PINGREQ"]);
 }
 
+#[test]
+fn what_is_published_before_the_first_link_does_not_stop_a_client_with_topic_aliases() {
+    let config = config().options(|o| o.v5.topic_alias_maximum = 4);
+    let (mut world, _inbox) = World::new(config);
+    world.client.enable_topic_aliases();
+    let early = Message::new("t", b"1").at_least_once();
+    drop(world.client.try_publish(&early).unwrap());
+    world.start(config.options);
+    let link = world.link();
+    let maximum = link.packets(|packet| match packet {
+        Packet::Connect(connect) => connect.properties.topic_alias_maximum(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(maximum, [Some(4)]);
+    link.sends(connack(&[]));
+    world.expect(&link, &["PUBLISH q1 #1 t=1"]);
+}
+
 /// Says what it was asked, in capitals; does not like "evil".
 struct Shout;
 
@@ -453,6 +471,35 @@ fn an_authentication_method_answers_until_the_server_is_content() {
         let state = world.client.state();
         assert!(matches!(state, LinkState::Connected { .. }), "{state}");
     }
+}
+
+#[test]
+fn a_device_with_a_full_transmit_buffer_can_authenticate() {
+    let (mut world, _inbox, link) = authenticating(&shouting());
+    for len in [200, 20, 1] {
+        let message = Message::new("t", &[b'x'; 200][..len]).at_least_once();
+        while world.client.try_publish(&message).is_ok() {}
+    }
+    for _ in 0..2 {
+        link.sends(auth(MORE, b"who"));
+        world.expect(&link, &["AUTH 0x18 shout WHO"]);
+    }
+    link.sends(accepted(b"fine"));
+    world.run();
+    let state = world.client.state();
+    assert!(matches!(state, LinkState::Connected { .. }), "{state}");
+}
+
+#[test]
+fn an_authentication_is_not_begun_anew_before_the_server_has_accepted_the_first() {
+    let (mut world, _inbox, link) = authenticating(&shouting());
+    let refused = Err(PublishError::NotConnected);
+    assert_eq!(world.client.reauthenticate(&SHOUT), refused);
+    world.expect(&link, &[]);
+    link.sends(accepted(b"fine"));
+    world.run();
+    assert_eq!(world.client.reauthenticate(&SHOUT), Ok(()));
+    world.expect(&link, &["AUTH 0x19 shout hello"]);
 }
 
 /// MQTT 5 [MQTT-4.12.1-2]

@@ -12,20 +12,22 @@ use std::collections::VecDeque;
 
 use mqtt_core::{
     QoS,
-    codec::{Packet, PacketType, ReasonCode},
+    codec::{Auth, Connect, Packet, PacketType, Properties, ReasonCode, Will},
     session::SessionError,
 };
 
 use crate::{
     clock,
+    riddle::{GREETING, WELCOME, is_step, solution},
     scene::Scene,
     verdict::Rule,
     wire::{take_packets, words},
 };
 
-/// Topics of the application, and streams have one of their own.
+/// Topics of the application; streams have one of their own, and durable messages have two.
 pub(crate) const TOPICS: usize = 3;
 pub(crate) const STREAM_TOPIC: u8 = 2;
+pub(crate) const DURABLE_TOPICS: [u8; 2] = [3, 4];
 
 /// An identifier of the client's that was used in the present session.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +56,7 @@ pub(crate) struct Audit {
     down: Vec<u8>,
     connect: bool,
     /// CONNACK was read, and said so.
-    session_present: Option<bool>,
+    pub(crate) session_present: Option<bool>,
     /// The broker began a session on this link, and the client has not heard of it.
     pub(crate) begins_session: bool,
     /// Nothing was written after CONNACK.
@@ -62,11 +64,16 @@ pub(crate) struct Audit {
     /// The user or the client ends it.
     leaving: Option<u64>,
     disconnect: bool,
+    /// A riddle that was read and not answered; and that the server could not prove itself.
+    riddle: Option<Vec<u8>>,
+    impostor: bool,
     keep_alive_ms: u64,
     quota: usize,
     in_flight: Vec<u16>,
     /// The last message of each topic and QoS, by order of acceptance.
     last: [[u32; 3]; TOPICS],
+    /// The last durable message, by its place in the store.
+    last_durable: u32,
     aliases: Vec<(u16, String)>,
     /// PUBREC that were read and wait for PUBREL.
     pubrecs: VecDeque<u16>,
@@ -82,6 +89,8 @@ pub(crate) struct Audit {
     pinged: Option<u64>,
     /// When answers were read, and what was true before that moment.
     ponged: Option<(u64, u64)>,
+    /// There is a ping among what is being written; it counts from the moment when all of that is written.
+    pinging: bool,
     /// An answer came while something was being written: a ping among it may count as answered.
     pong_early: bool,
     /// Since when an answer is due for sure.
@@ -106,10 +115,13 @@ impl Audit {
             silent: true,
             leaving: None,
             disconnect: false,
+            riddle: None,
+            impostor: false,
             keep_alive_ms: 0,
             quota: scene.setup.options.max_in_flight.into(),
             in_flight: Vec::new(),
             last: [[0; 3]; TOPICS],
+            last_durable: 0,
             aliases: Vec::new(),
             pubrecs: VecDeque::new(),
             pubrels: Vec::new(),
@@ -119,6 +131,7 @@ impl Audit {
             writing: false,
             pinged: None,
             ponged: None,
+            pinging: false,
             pong_early: false,
             awaited: None,
             blocked: false,
@@ -136,8 +149,8 @@ impl Audit {
         self.leaving.is_some()
     }
 
-    /// The client has written these bytes.
-    pub(crate) fn wrote(&mut self, scene: &Scene, bytes: &[u8]) {
+    /// The client has written these bytes; `is_last`: of all that it had to write at once.
+    pub(crate) fn wrote(&mut self, scene: &Scene, bytes: &[u8], is_last: bool) {
         self.writing = false;
         self.wrote_at = clock::elapsed();
         let mut up = std::mem::take(&mut self.up);
@@ -150,6 +163,16 @@ impl Audit {
             scene.violate(Rule::Content, || {
                 format!("the client wrote a bad packet: {error}")
             });
+        }
+        if is_last {
+            self.written();
+        }
+    }
+
+    fn written(&mut self) {
+        let answered = std::mem::take(&mut self.pong_early);
+        if std::mem::take(&mut self.pinging) && !answered {
+            self.awaited.get_or_insert(clock::elapsed());
         }
     }
 
@@ -180,6 +203,7 @@ impl Audit {
             Packet::Connect(connect) => {
                 self.connect = true;
                 self.keep_alive_ms = u64::from(connect.keep_alive) * 1_000;
+                check_connect(scene, connect);
             }
             Packet::Publish(publish) => self.wrote_publish(scene, publish),
             Packet::PubRel(ack) => self.wrote_pubrel(scene, ack.packet_identifier.get()),
@@ -199,19 +223,54 @@ impl Audit {
             }
             Packet::PubComp(ack) => self.wrote_pubcomp(scene, ack.packet_identifier.get()),
             Packet::PingReq => {
-                let now = clock::elapsed();
-                self.pinged.get_or_insert(now);
-                if !std::mem::take(&mut self.pong_early) {
-                    self.awaited.get_or_insert(now);
-                }
+                self.pinged.get_or_insert(clock::elapsed());
+                self.pinging = true;
             }
             Packet::Disconnect(disconnect) => {
                 self.disconnect = true;
-                check_accusation(scene, disconnect.code);
+                self.check_disconnect(scene, disconnect.code);
             }
+            Packet::Auth(auth) => self.wrote_auth(scene, auth),
             _ => scene.violate(Rule::Sequence, || format!("the client wrote {packet:?}")),
         }
-        self.silent &= self.session_present.is_none();
+        self.silent &= self.session_present.is_none() || matches!(packet, Packet::Auth(_));
+    }
+
+    fn wrote_auth(&mut self, scene: &Scene, auth: &Auth<'_>) {
+        let expected = match self.riddle.take() {
+            Some(riddle) if auth.code == ReasonCode::CONTINUE_AUTHENTICATION => solution(&riddle),
+            riddle => {
+                self.riddle = riddle;
+                let anew =
+                    auth.code == ReasonCode::RE_AUTHENTICATE && self.session_present.is_some();
+                scene.require(anew, Rule::Authentication, || "an answer to nothing".into());
+                GREETING.to_vec()
+            }
+        };
+        let is_right = is_step(&auth.properties, &expected);
+        scene.require(is_right, Rule::Authentication, || format!("{auth:?}"));
+    }
+
+    /// A DISCONNECT that the application did not want must not take the will with it.
+    fn check_disconnect(&self, scene: &Scene, code: ReasonCode) {
+        let wanted = |with_will| {
+            let ledger = scene.ledger.borrow();
+            ledger.has_said_goodbye(self.number, with_will)
+        };
+        let may = match code {
+            ReasonCode::NORMAL_DISCONNECTION => wanted(false),
+            ReasonCode::DISCONNECT_WITH_WILL_MESSAGE => wanted(true),
+            _ => true,
+        };
+        scene.require(may, Rule::Will, || {
+            format!("nobody wanted to disconnect with {code}")
+        });
+        let excused = match code {
+            ReasonCode::RECEIVE_MAXIMUM_EXCEEDED => scene.ledger.borrow().untold,
+            ReasonCode::NOT_AUTHORIZED => self.impostor,
+            _ => !code.is_error() || code == ReasonCode::UNSPECIFIED_ERROR,
+        };
+        scene.require(excused, Rule::Blame, || format!("the client says: {code}"));
     }
 
     /// [MQTT-3.1.0-1], [MQTT-3.1.0-2], [MQTT-3.14.4-2]; nothing but CONNECT before CONNACK; and what is renewed comes
@@ -220,7 +279,7 @@ impl Audit {
         let is_connect = matches!(packet, Packet::Connect(_));
         let may = match (self.connect, self.session_present) {
             (false, _) => is_connect,
-            (true, None) => false,
+            (true, None) => matches!(packet, Packet::Auth(_)),
             (true, Some(_)) => !is_connect && !self.disconnect,
         };
         scene.require(may, Rule::Sequence, || {
@@ -228,7 +287,10 @@ impl Audit {
         });
         let renews = self.session_present == Some(false) && scene.setup.options.subscribed;
         if renews && self.silent {
-            let first = matches!(packet, Packet::Subscribe(_) | Packet::Disconnect(_));
+            let first = matches!(
+                packet,
+                Packet::Subscribe(_) | Packet::Disconnect(_) | Packet::Auth(_)
+            );
             scene.require(first, Rule::Subscriptions, || {
                 format!("{} instead of the SUBSCRIBE of the options", words(packet))
             });
@@ -239,7 +301,7 @@ impl Audit {
         scene.note(|| format!("link {}: < {}", self.number, words(packet)));
         let is_answer = !matches!(
             packet,
-            Packet::Publish(_) | Packet::PubRel(_) | Packet::PingResp
+            Packet::Publish(_) | Packet::PubRel(_) | Packet::PingResp | Packet::Auth(_)
         );
         if is_answer {
             let now = clock::elapsed();
@@ -251,6 +313,13 @@ impl Audit {
         match packet {
             Packet::ConnAck(connack) if connack.code == ReasonCode::SUCCESS => {
                 self.read_connack(scene, connack);
+                self.read_proof(scene, &connack.properties);
+            }
+            Packet::Auth(auth) if auth.code == ReasonCode::SUCCESS => {
+                self.read_proof(scene, &auth.properties);
+            }
+            Packet::Auth(auth) => {
+                self.riddle = auth.properties.authentication_data().map(<[u8]>::to_vec);
             }
             Packet::Publish(publish) => self.read_publish(scene, publish),
             Packet::PubRel(ack) => self.pubrels.push(ack.packet_identifier.get()),
@@ -274,6 +343,11 @@ impl Audit {
         }
     }
 
+    fn read_proof(&mut self, scene: &Scene, properties: &Properties<'_>) {
+        scene.summary.borrow_mut().steps += u64::from(scene.setup.authenticates);
+        self.impostor |= scene.setup.authenticates && !is_step(properties, WELCOME);
+    }
+
     fn read_connack(&mut self, scene: &Scene, connack: &mqtt_core::codec::ConnAck<'_>) {
         self.session_present = Some(connack.session_present);
         if let Some(keep_alive) = connack.properties.server_keep_alive() {
@@ -285,11 +359,8 @@ impl Audit {
         // Requests are no part of the session.
         scene.exchanges.borrow_mut().retain(Exchange::is_message);
         self.begins_session = false;
+        scene.ledger.borrow_mut().welcomed(connack.session_present);
         if !connack.session_present {
-            let mut ledger = scene.ledger.borrow_mut();
-            ledger.sessions += 1;
-            ledger.session_lost = true;
-            ledger.untold = false;
             scene.exchanges.borrow_mut().clear();
         }
     }
@@ -352,6 +423,11 @@ impl Audit {
             SessionError::ConnAckTimeout => (self.begun, options.connack_timeout_ms),
             SessionError::PingTimeout => (pinged.unwrap_or(u64::MAX), options.ping_timeout_ms),
             SessionError::AckTimeout => (answered, options.ack_timeout_ms),
+            SessionError::AuthenticationFailed => {
+                return scene.require(self.impostor, Rule::Authentication, || {
+                    format!("link {} ended: {error}", self.number)
+                });
+            }
             _ => return,
         };
         let due = since.saturating_add(u64::from(timeout));
@@ -361,9 +437,21 @@ impl Audit {
     }
 }
 
-/// The model broker breaks no rule.
-fn check_accusation(scene: &Scene, code: ReasonCode) {
-    let excused = code == ReasonCode::RECEIVE_MAXIMUM_EXCEEDED && scene.ledger.borrow().untold;
-    let harmless = !code.is_error() || code == ReasonCode::UNSPECIFIED_ERROR || excused;
-    scene.require(harmless, Rule::Blame, || format!("the client says: {code}"));
+/// The will and the greeting are those of the options.
+fn check_connect(scene: &Scene, connect: &Connect<'_>) {
+    let parts = |will: Will<'_>| {
+        let delay = will.properties.will_delay_interval();
+        let content = (will.topic.as_str().to_owned(), will.payload.to_vec());
+        (content, will.qos, will.retain, delay)
+    };
+    let (sent, wanted) = (connect.will.map(parts), scene.setup.will().map(parts));
+    scene.require(sent == wanted, Rule::Will, || {
+        format!("the will is {sent:?} instead of {wanted:?}")
+    });
+    let greets = is_step(&connect.properties, GREETING);
+    scene.require(
+        greets == scene.setup.authenticates,
+        Rule::Authentication,
+        || format!("CONNECT carries {:?}", connect.properties),
+    );
 }

@@ -27,6 +27,8 @@ pub(crate) struct Broker {
     session: Option<Session>,
     /// DISCONNECT came, and ended the newest connection.
     pub(crate) farewell: bool,
+    /// When the will of the connection that ended last is published.
+    will: Option<u64>,
 }
 
 impl Broker {
@@ -38,6 +40,7 @@ impl Broker {
             connections: Vec::new(),
             session: None,
             farewell: false,
+            will: None,
         }
     }
 
@@ -45,7 +48,7 @@ impl Broker {
     pub(crate) fn next(&self) -> Option<u64> {
         let looks = self.connections.iter().filter_map(Connection::next);
         let expiry = self.session.as_ref().and_then(|session| session.expires);
-        looks.chain(expiry).min()
+        looks.chain(expiry).chain(self.will).min()
     }
 
     /// Does what is due now.
@@ -64,6 +67,16 @@ impl Broker {
         let expires = self.session.as_ref().and_then(|session| session.expires);
         if expires.is_some_and(|at| at <= now) {
             self.forget();
+        }
+        if self.will.is_some_and(|at| at <= now) {
+            self.publish_will();
+        }
+    }
+
+    fn publish_will(&mut self) {
+        if self.will.take().is_some() {
+            self.scene.note(|| "broker: publishes the will".into());
+            self.scene.summary.borrow_mut().wills += 1;
         }
     }
 
@@ -97,6 +110,8 @@ impl Broker {
         }
         connection.accepted = false;
         let now = clock::elapsed();
+        // It waits for its delay or the end of the session [MQTT-3.1.2-8], [MQTT-3.1.3-9].
+        self.will = connection.will_delay_ms.take().map(|delay| now + delay);
         match self.lifetime_ms() {
             0 => self.forget(),
             lifetime => {
@@ -124,6 +139,7 @@ impl Broker {
 
     /// Forgets the session.
     fn forget(&mut self) {
+        self.publish_will();
         if let Some(session) = self.session.take() {
             self.scene.note(|| "broker: the session is gone".into());
             self.scene.ledger.borrow_mut().forget(session.owed());
@@ -154,11 +170,13 @@ impl Broker {
         if qos == QoS::AtMostOnce && !connected {
             return;
         }
-        let number = self
-            .scene
-            .ledger
-            .borrow_mut()
-            .sends(qos, topic, len.max(NUMBER_LEN));
+        // Small enough to be delivered whole.
+        let shared_topic = self.scene.setup.aliases && len < 30 && !self.scene.tape.one_in(4);
+        let number =
+            self.scene
+                .ledger
+                .borrow_mut()
+                .sends(qos, topic, shared_topic, len.max(NUMBER_LEN));
         self.scene
             .note(|| format!("broker: has {number} at {qos:?} for the device"));
         if let Some(session) = &mut self.session {

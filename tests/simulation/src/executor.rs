@@ -48,13 +48,13 @@ impl Executor {
         });
     }
 
-    /// Polls until nobody is awake.
+    /// Polls until nobody is awake, or power is lost.
     pub(crate) fn run(&mut self, scene: &Scene) {
         let mut awake = Vec::with_capacity(self.tasks.len());
         for _ in 0..TOO_MANY_POLLS {
             awake.clear();
             awake.extend((0..self.tasks.len()).filter(|index| self.tasks[*index].is_awake()));
-            if awake.is_empty() || scene.has_failed() {
+            if awake.is_empty() || scene.has_failed() || scene.is_dark() {
                 return;
             }
             let chosen = awake[scene.tape.below(awake.len() as u32) as usize];

@@ -3,10 +3,11 @@
 use mqtt_core::{
     QoS,
     codec::ReasonCode,
+    outbox::Loss,
     session::{DeliveryError, OutboxPolicy, Outcome},
 };
 
-use crate::{clock, scene::Scene, verdict::Rule};
+use crate::{clock, flash::gives_up, scene::Scene, verdict::Rule};
 
 /// Bytes of a payload that say which message it is.
 pub(crate) const NUMBER_LEN: usize = 4;
@@ -23,6 +24,7 @@ pub(crate) enum Stage {
 
 /// A message of the application.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent of each other")]
 pub(crate) struct Outbound {
     pub(crate) qos: QoS,
     pub(crate) topic: u8,
@@ -31,9 +33,20 @@ pub(crate) struct Outbound {
     pub(crate) streamed: bool,
     /// Message Expiry Interval in seconds.
     pub(crate) expiry_s: Option<u32>,
+    /// Offered to the durable outbox.
+    pub(crate) durable: bool,
+    /// It was in the store of the outbox.
+    pub(crate) stored: bool,
+    /// The outbox told its loss, or made room at its expense.
+    given_up: bool,
+    /// The outbox gave it to this client more than once.
+    pub(crate) resubmitted: bool,
     pub(crate) stage: Stage,
+    /// The device that offered it; of a durable one, the device whose outbox gave it to the client.
     pub(crate) boot: u32,
-    /// Position among all accepted messages, and the number of the newest link then.
+    /// The session, as the client knows it, in which that was.
+    pub(crate) session: u32,
+    /// Position among all accepted messages, of durable ones in the store; and the number of the newest link then.
     pub(crate) order: u32,
     pub(crate) link: u32,
     at: u64,
@@ -51,9 +64,12 @@ pub(crate) struct Outbound {
 
 /// A message for the device.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent of each other")]
 pub(crate) struct Inbound {
     pub(crate) qos: QoS,
     pub(crate) topic: u8,
+    /// Others have the same topic: the number stands in the payload only.
+    pub(crate) shared_topic: bool,
     pub(crate) len: usize,
     /// How often it was read from a link in full.
     pub(crate) copies: u32,
@@ -66,18 +82,25 @@ pub(crate) struct Inbound {
     pub(crate) forgotten: bool,
     /// The device that got it first.
     boot: u32,
+    /// PUBREC was written.
+    pub(crate) acknowledged: bool,
 }
 
 #[derive(Default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent of each other")]
 pub(crate) struct Ledger {
     pub(crate) outbound: Vec<Outbound>,
     pub(crate) inbound: Vec<Inbound>,
     accepted: u32,
     /// Counts devices, links, and sessions as the client knows them.
     pub(crate) boot: u32,
+    /// The device whose session the present one goes on with: itself, unless it restored a copy.
+    first_boot: u32,
+    /// Messages that this device's outbox gave up for others.
+    pub(crate) made_room: u32,
     pub(crate) links: u32,
     pub(crate) sessions: u32,
-    /// Links of earlier boots.
+    /// Links of earlier sessions.
     links_before: u32,
     /// The session began anew after something was sent in an earlier one.
     pub(crate) session_lost: bool,
@@ -85,10 +108,16 @@ pub(crate) struct Ledger {
     /// exchanges go on, and QoS 2 is as good as its broker.
     pub(crate) generation: u32,
     pub(crate) untold: bool,
+    /// The client was told, and has not saved it: a loss of power makes it forget.
+    pub(crate) unsaved: bool,
+    /// CONNACK that this device has read.
+    connacks: u32,
     /// Outbox policies of this boot, the present one last.
     pub(crate) policies: Vec<OutboxPolicy>,
-    /// The newest link when the application said goodbye: it may end early.
+    /// The newest link when the application said goodbye: it may end early. And all such links, with whether the will
+    /// was to be published.
     pub(crate) farewell: u32,
+    goodbyes: Vec<(u32, bool)>,
     /// The application has dropped its inbox: messages are acknowledged unseen.
     pub(crate) deaf: bool,
     /// Filters that the broker has granted at some time.
@@ -121,17 +150,47 @@ pub(crate) fn number_of(payload: &[u8]) -> Option<u32> {
 
 /// What the application does with messages of its own.
 impl Ledger {
-    /// A device begins to live.
-    pub(crate) fn boots(&mut self, policy: OutboxPolicy) {
+    /// A device begins to live; `restored`: with the session of the one before.
+    pub(crate) fn boots(&mut self, policy: OutboxPolicy, restored: bool) {
         self.boot += 1;
-        self.sessions += 1;
-        self.links_before = self.links;
-        self.session_lost = false;
-        self.policies = vec![policy];
+        self.made_room = 0;
+        self.connacks = 0;
+        self.policies.push(policy);
+        self.untold |= restored && self.unsaved;
+        if !restored {
+            self.first_boot = self.boot;
+            self.sessions += 1;
+            self.links_before = self.links;
+            self.session_lost = false;
+            self.policies = vec![policy];
+        }
     }
 
-    pub(crate) fn says_goodbye(&mut self) {
+    /// The client is connected, unless it has just given the link up.
+    pub(crate) fn welcomed(&mut self, session_present: bool) {
+        self.connacks += 1;
+        if !session_present {
+            self.sessions += 1;
+            self.session_lost = true;
+            self.untold = false;
+            self.unsaved = true;
+        }
+    }
+
+    /// A link has ended; the client says how many CONNACK it has taken notice of.
+    pub(crate) fn parted(&mut self, connections: u32, session_present: Option<bool>) {
+        self.untold |= connections < self.connacks && session_present == Some(false);
+        self.connacks = connections;
+    }
+
+    pub(crate) fn says_goodbye(&mut self, with_will: bool) {
         self.farewell = self.links;
+        self.goodbyes.push((self.links, with_will));
+    }
+
+    /// Whether the application wanted that link to end in this way.
+    pub(crate) fn has_said_goodbye(&self, link: u32, with_will: bool) -> bool {
+        self.goodbyes.contains(&(link, with_will))
     }
 
     pub(crate) fn offer(&mut self, message: Offer) -> u32 {
@@ -142,8 +201,13 @@ impl Ledger {
             retain: message.retain,
             streamed: message.streamed,
             expiry_s: message.expiry_s,
+            durable: message.durable,
+            stored: false,
+            given_up: false,
+            resubmitted: false,
             stage: Stage::Offered,
-            boot: self.boot,
+            boot: if message.durable { 0 } else { self.boot },
+            session: 0,
             order: 0,
             link: 0,
             at: clock::elapsed(),
@@ -189,9 +253,7 @@ impl Ledger {
         let message = &self.outbound[number as usize];
         let options = &scene.setup.options;
         let policies = &self.policies;
-        let gives_up = policies
-            .iter()
-            .any(|policy| matches!(policy, OutboxPolicy::DropOldest | OutboxPolicy::KeepLatest));
+        let gives_up = policies.iter().copied().any(gives_up);
         match outcome {
             Ok(_) if message.qos == QoS::AtMostOnce => true,
             Ok(_) => message.arrivals > 0 || message.collided || self.is_uncertain(message.qos),
@@ -237,6 +299,7 @@ pub(crate) struct Offer {
     pub(crate) len: usize,
     pub(crate) retain: bool,
     pub(crate) streamed: bool,
+    pub(crate) durable: bool,
     pub(crate) expiry_s: Option<u32>,
 }
 
@@ -257,7 +320,13 @@ impl Ledger {
             message.written.map_or(0, |(session, _)| session),
         );
         let before = message.arrived_in.replace(here);
-        let known = before.is_some_and(|before| before.0 == here.0 || before.1 != here.1);
+        // A durable message is sent again when its session is gone.
+        let known = if message.durable {
+            before == Some(here)
+        } else {
+            let anew = |before: (u32, u32)| before.1 != here.1 && !self.untold;
+            before.is_some_and(|before| before.0 == here.0 || anew(before))
+        };
         let doubled = message.qos == QoS::ExactlyOnce && message.arrivals > 1 && once && known;
         scene.require(!doubled, Rule::ExactlyOnce, || {
             format!("message {number} came {} times", message.arrivals)
@@ -273,24 +342,43 @@ impl Ledger {
         let message = &self.outbound[number as usize];
         let poisoned = self.check_outcome(scene, number, Err(DeliveryError::Poison));
         let given_up = message.streamed || matches!(message.ended, Some(Err(_))) || poisoned;
-        given_up || message.boot != self.boot
+        given_up || !self.is_remembered(message)
+    }
+
+    /// Whether the device that is on knows of the message: it accepted it, or restored a session in which it was sent.
+    fn is_remembered(&self, message: &Outbound) -> bool {
+        let sent = message.boot >= self.first_boot && message.written.is_some();
+        message.boot == self.boot || (sent && !message.streamed)
+    }
+
+    /// Whether the device that is on may send the message.
+    pub(crate) fn may_send(&self, message: &Outbound) -> bool {
+        let accepted = if message.durable {
+            message.stored && message.stage != Stage::Withdrawn
+        } else {
+            message.stage == Stage::Accepted
+                || (message.streamed && message.stage == Stage::Offered)
+        };
+        accepted && message.boot >= self.first_boot
     }
 
     /// What must be true of each message when all is done.
     pub(crate) fn check_outbound(&self, scene: &Scene) {
         for (number, message) in self.outbound.iter().enumerate() {
             let kept = message.stage == Stage::Accepted
-                && message.boot == self.boot
+                && (message.durable || self.is_remembered(message))
                 && message.qos != QoS::AtMostOnce;
             let uncertain = self.is_uncertain(message.qos);
             if !kept || message.arrivals > 0 || message.collided || uncertain {
                 continue;
             }
             let excused = match message.ended {
+                _ if message.durable => message.given_up,
                 Some(outcome) => outcome.is_err(),
                 None => self.may_be_lost(scene, message),
             };
             let rule = match message.qos {
+                _ if message.durable => Rule::Durable,
                 QoS::ExactlyOnce => Rule::ExactlyOnce,
                 _ => Rule::AtLeastOnce,
             };
@@ -322,12 +410,98 @@ impl Ledger {
     }
 }
 
+/// What the durable outbox does.
+impl Ledger {
+    /// The store has a message.
+    pub(crate) fn stored(&mut self, scene: &Scene, number: u32) {
+        self.accepted += 1;
+        scene.note(|| format!("flash: has {number}"));
+        let message = &mut self.outbound[number as usize];
+        message.order = self.accepted;
+        message.stored = true;
+    }
+
+    /// The outbox says that it has a message.
+    pub(crate) fn entrusted(&mut self, scene: &Scene, number: u32) {
+        let mut summary = scene.summary.borrow_mut();
+        summary.published += 1;
+        summary.entrusted += 1;
+        scene.note(|| format!("app: entrusted {number}"));
+        let message = &mut self.outbound[number as usize];
+        message.stage = Stage::Accepted;
+        scene.require(message.stored, Rule::Durable, || {
+            format!("message {number} is accepted, and not in the store")
+        });
+    }
+
+    /// The outbox gives a message to the client.
+    pub(crate) fn submitted(&mut self, scene: &Scene, number: u32) {
+        scene.note(|| format!("outbox: gives {number} to the client"));
+        let message = &mut self.outbound[number as usize];
+        message.resubmitted = message.boot == self.boot;
+        message.written = None;
+        message.boot = self.boot;
+        message.session = self.sessions;
+        message.link = self.links;
+        message.at = clock::elapsed();
+    }
+
+    /// The outbox reports that a message will not arrive.
+    pub(crate) fn lost(&mut self, scene: &Scene, number: u32, loss: Loss) {
+        scene.note(|| format!("outbox: {number} is lost: {loss}"));
+        let is_true = match loss {
+            Loss::Refused(_) => is_over_limit(scene, &self.outbound[number as usize]),
+            Loss::Undelivered(error) => self.check_outcome(scene, number, Err(error)),
+            _ => false,
+        };
+        let message = &mut self.outbound[number as usize];
+        message.given_up = true;
+        scene.require(is_true, Rule::Outcome, || {
+            format!("message {number} is lost: {loss}, which is not true: {message:?}")
+        });
+    }
+
+    /// The outbox removes a message from the store, where it is at position `at` among those that are `waiting`.
+    pub(crate) fn removed(&mut self, scene: &Scene, at: usize, waiting: &[u32]) {
+        let Some(number) = waiting.get(at).copied() else {
+            return;
+        };
+        scene.note(|| format!("flash: no more {number}"));
+        let message = &self.outbound[number as usize];
+        let done = message.arrivals > 0
+            || message.given_up
+            || message.collided
+            || self.is_uncertain(message.qos);
+        // Messages under way stay: some of those that were admitted, and all that were written.
+        let admitted = |number: &u32| self.outbound[*number as usize].boot == self.boot;
+        let is_written = message.boot == self.boot && message.written.is_some();
+        let oldest = waiting[..at].iter().all(admitted);
+        let is_replaced = || {
+            let newer = &waiting[at + 1..];
+            let topic = |number: &u32| self.outbound[*number as usize].topic;
+            newer.iter().any(|other| topic(other) == message.topic)
+        };
+        let may = match scene.setup.flash.policy {
+            _ if is_written => false,
+            OutboxPolicy::DropOldest => oldest,
+            OutboxPolicy::KeepLatest => oldest || is_replaced(),
+            _ => false,
+        };
+        scene.require(done || may, Rule::Durable, || {
+            format!("message {number} is removed before the server has it: {message:?}")
+        });
+        self.made_room += u32::from(!done);
+        self.outbound[number as usize].given_up = true;
+    }
+}
+
 /// Messages for the device.
 impl Ledger {
-    pub(crate) fn sends(&mut self, qos: QoS, topic: u8, len: usize) -> u32 {
+    pub(crate) fn sends(&mut self, qos: QoS, topic: u8, shared_topic: bool, len: usize) -> u32 {
         self.inbound.push(Inbound {
             qos,
             topic,
+            shared_topic,
             len,
             copies: 0,
             received: 0,
@@ -335,14 +509,26 @@ impl Ledger {
             dismissed: false,
             forgotten: false,
             boot: 0,
+            acknowledged: false,
         });
         self.inbound.len() as u32 - 1
+    }
+
+    /// The topic under which the broker publishes a message.
+    pub(crate) fn topic_of(&self, number: u32) -> Option<String> {
+        let message = self.inbound.get(number as usize)?;
+        let topic = message.topic;
+        Some(if message.shared_topic {
+            format!("d/{topic}")
+        } else {
+            format!("d/{topic}/{number}")
+        })
     }
 
     /// The application got all of a message.
     pub(crate) fn received(&mut self, scene: &Scene, number: u32, qos: QoS) {
         scene.note(|| format!("app: received {number}"));
-        let boot = self.boot;
+        let (boot, first_boot) = (self.boot, self.first_boot);
         let Some(message) = self.inbound.get_mut(number as usize) else {
             return scene.violate(Rule::Content, || format!("message {number} was never sent"));
         };
@@ -366,8 +552,11 @@ impl Ledger {
         let doubled = match qos {
             QoS::AtMostOnce => true,
             QoS::AtLeastOnce => false,
-            // A device that was switched off has forgotten what it had.
-            QoS::ExactlyOnce => message.boot == boot && !message.forgotten && !message.dismissed,
+            // A device that was switched off has forgotten what it had, or what it had not answered yet.
+            QoS::ExactlyOnce => {
+                let known = message.boot >= first_boot && message.acknowledged;
+                (message.boot == boot || known) && !message.forgotten && !message.dismissed
+            }
         };
         scene.require(!doubled, Rule::ExactlyOnce, || {
             format!("the application got message {number} at {qos:?} twice")

@@ -11,7 +11,9 @@
 //! | `setup` | the options, the broker's and the network's character |
 //! | `clock`, `executor`, `kind` | the platform |
 //! | `link` | bytes both ways, and what happens to them |
+//! | `flash` | what outlives a loss of power |
 //! | `audit` | judges each byte of the client's by the standard |
+//! | `riddle` | a method of extended authentication |
 //! | `broker` | the other side |
 //! | `device` | the client and its application |
 //! | `ledger` | every message, and what became of it |
@@ -26,10 +28,12 @@ mod broker;
 mod clock;
 mod device;
 mod executor;
+mod flash;
 mod kind;
 mod ledger;
 mod life;
 mod link;
+mod riddle;
 mod scene;
 mod setup;
 mod tape;

@@ -423,7 +423,7 @@ impl Writer {
             return Poll::Pending;
         }
         state.passed += len as u64;
-        state.audit.wrote(&scene, &bytes[..len]);
+        state.audit.wrote(&scene, &bytes[..len], len == bytes.len());
         if state.silent {
             // It has room for a while.
             state.lost += len;

@@ -14,6 +14,9 @@ use crate::{
     verdict::{Rule, Summary, Violation},
 };
 
+/// Losses of power in an operation of the store, in one life.
+const MOST_POWER_CUTS: u32 = 5;
+
 /// One life of a device, as everybody in it sees it.
 pub(crate) struct Scene {
     pub(crate) tape: Tape,
@@ -24,6 +27,9 @@ pub(crate) struct Scene {
     pub(crate) summary: RefCell<Summary>,
     /// No more faults: everything is to come to its end.
     calm: Cell<bool>,
+    /// Power is lost; and was so many times.
+    dark: Cell<bool>,
+    power_cuts: Cell<u32>,
     violation: RefCell<Option<Violation>>,
     trace: Option<RefCell<Vec<String>>>,
 }
@@ -39,6 +45,8 @@ impl Scene {
                 ..Summary::default()
             }),
             calm: Cell::new(false),
+            dark: Cell::new(false),
+            power_cuts: Cell::new(0),
             violation: RefCell::new(None),
             trace: traced.then(RefCell::default),
             tape,
@@ -113,6 +121,27 @@ impl Scene {
             self.summary.borrow_mut().drops += 1;
         }
         strikes
+    }
+
+    /// Whether power is lost here. Then nobody does anything any more.
+    pub(crate) fn power_fails(&self) -> bool {
+        let fails =
+            self.power_cuts.get() < MOST_POWER_CUTS && self.mishap(self.setup.flash.cut_one_in);
+        if fails {
+            self.note(|| "device: power is lost".into());
+            self.power_cuts.set(self.power_cuts.get() + 1);
+            self.dark.set(true);
+        }
+        fails
+    }
+
+    pub(crate) fn is_dark(&self) -> bool {
+        self.dark.get()
+    }
+
+    /// Power comes back; whether it was lost.
+    pub(crate) fn light_up(&self) -> bool {
+        self.dark.take()
     }
 
     /// Waits for up to `most` milliseconds.

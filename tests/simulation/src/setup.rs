@@ -2,11 +2,11 @@
 
 use mqtt_core::{
     QoS, Version,
-    codec::{Subscription, TopicFilter},
+    codec::{Properties, Property, Subscription, TopicFilter, TopicName, Will},
     session::{Options, OutboxPolicy, Oversize, Reconnect},
 };
 
-use crate::tape::Tape;
+use crate::{riddle::RIDDLE, tape::Tape};
 
 /// What the application is subscribed to on every link.
 pub(crate) const FILTER: &str = "d/#";
@@ -15,6 +15,20 @@ static SUBSCRIPTIONS: [Subscription<'static>; 1] = [match TopicFilter::new(FILTE
     Ok(filter) => Subscription::new(filter, QoS::ExactlyOnce),
     Err(_) => panic!("a good filter"),
 }];
+
+const WILL_TOPIC: TopicName<'static> = match TopicName::new("w/device") {
+    Ok(topic) => topic,
+    Err(_) => panic!("a good topic"),
+};
+
+/// Seconds after which the broker publishes a will, and the property that says so.
+static WILL_DELAYS: [(u32, [Property<'static>; 1]); 2] = [
+    (1, [Property::WillDelayInterval(1)]),
+    (5, [Property::WillDelayInterval(5)]),
+];
+
+/// What the client takes to remember one topic of the broker's, at most.
+const ALIAS_LEN: usize = 16;
 
 /// What the broker remembers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,12 +41,25 @@ pub(crate) enum Memory {
     Pretends,
 }
 
+/// What the device keeps over a loss of power.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Storage {
+    Nothing,
+    /// Messages, in an outbox.
+    Outbox,
+    /// The session.
+    Session,
+}
+
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "independent of each other")]
 pub(crate) struct Setup {
     pub(crate) version: Version,
     pub(crate) policy: OutboxPolicy,
     pub(crate) aliases: bool,
+    /// Topic aliases that the broker may use.
+    pub(crate) alias_maximum: u16,
+    pub(crate) authenticates: bool,
     /// What the client's clock shows at first.
     pub(crate) start_ms: u32,
     pub(crate) rx: usize,
@@ -42,6 +69,7 @@ pub(crate) struct Setup {
     pub(crate) options: Wishes,
     pub(crate) broker: Broker,
     pub(crate) network: Network,
+    pub(crate) flash: Flash,
     /// A future is dropped at one poll in so many; 0 for never.
     pub(crate) drop_one_in: u32,
     pub(crate) publishers: u32,
@@ -74,6 +102,14 @@ pub(crate) struct Wishes {
     pub(crate) ping_timeout_ms: u32,
     pub(crate) ack_timeout_ms: u32,
     pub(crate) longest_pause_ms: u32,
+    pub(crate) will: Option<WillWish>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WillWish {
+    qos: QoS,
+    retain: bool,
+    delay_s: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -125,6 +161,18 @@ pub(crate) struct Network {
     pub(crate) window: usize,
 }
 
+#[derive(Clone, Debug)]
+pub(crate) struct Flash {
+    pub(crate) storage: Storage,
+    /// What the outbox does when it is full, and how many messages it holds.
+    pub(crate) policy: OutboxPolicy,
+    pub(crate) room: usize,
+    /// Power is lost at one moment of its operations in so many.
+    pub(crate) cut_one_in: u32,
+    /// One operation in so many fails.
+    pub(crate) fail_one_in: u32,
+}
+
 impl Setup {
     pub(crate) fn draw(tape: &Tape) -> Self {
         let version = tape.pick(&[Version::V3_1_1, Version::V5]);
@@ -134,6 +182,9 @@ impl Setup {
         let inbound = usize::from(options.receive_maximum);
         let slots = inbound + 8 + tape.below(24) as usize;
         let broker = Broker::draw(tape, is_v5, &options);
+        let rx = 96 + tape.below(200) as usize;
+        // A quarter of the receive buffer has room for so many topics.
+        let most_aliases = (rx / 4 / ALIAS_LEN).min(5) as u32;
         Self {
             version,
             policy: tape.pick(&[
@@ -144,11 +195,18 @@ impl Setup {
                 OutboxPolicy::KeepLatest,
             ]),
             aliases,
+            alias_maximum: if aliases {
+                tape.up_to(most_aliases) as u16
+            } else {
+                0
+            },
+            authenticates: is_v5 && tape.one_in(4),
             start_ms: tape.pick(&[0, u32::MAX - 2_000, u32::MAX - 70_000, u32::MAX / 2 - 3_000]),
-            rx: 96 + tape.below(200) as usize,
+            rx,
             tx: 360 + tape.below(800) as usize,
             wire: tape.pick(&[128, 16, 23, 64, 512]),
             slots: if broker.counts_anew { 150 } else { slots },
+            flash: Flash::draw(tape, &options),
             broker,
             options,
             network: Network::draw(tape),
@@ -172,6 +230,7 @@ impl Setup {
         if wishes.subscribed {
             options.subscriptions = &SUBSCRIPTIONS;
         }
+        options.will = self.will();
         options.always_resubscribe = self.broker.memory == Memory::Pretends;
         options.session_known = session_known;
         options.max_in_flight = wishes.max_in_flight;
@@ -191,8 +250,32 @@ impl Setup {
         options.v5.session_expiry_s = wishes.session_expiry_s;
         if self.aliases {
             options.v5.topic_alias_memory = 24;
+            options.v5.topic_alias_maximum = self.alias_maximum;
+        }
+        if self.authenticates {
+            options.v5.authentication = Some(&RIDDLE);
         }
         options
+    }
+
+    /// The will of the device, within the limits of the broker.
+    pub(crate) fn will(&self) -> Option<Will<'static>> {
+        let wish = self.options.will?;
+        let delay = WILL_DELAYS
+            .iter()
+            .find(|known| known.0 == self.will_delay_s());
+        Some(Will {
+            topic: WILL_TOPIC,
+            payload: b"gone, and did not say so",
+            qos: wish.qos.min(self.broker.maximum_qos),
+            retain: wish.retain && self.broker.retain_available,
+            properties: delay.map_or(Properties::NONE, |(_, delay)| Properties::from(delay)),
+        })
+    }
+
+    fn will_delay_s(&self) -> u32 {
+        let delay_s = self.options.will.map_or(0, |wish| wish.delay_s);
+        if self.version.is_v5() { delay_s } else { 0 }
     }
 
     /// A broker that forgets and does not say so cannot do QoS 2, and those that exist refuse it.
@@ -201,6 +284,27 @@ impl Setup {
             Memory::Pretends => QoS::AtLeastOnce,
             _ => QoS::ExactlyOnce,
         }
+    }
+
+    /// At which QoS messages may be entrusted to the outbox.
+    ///
+    /// A 3.1.1 server that keeps the session of a device which does not takes new messages at QoS 2 for repetitions.
+    pub(crate) fn durable_qos(&self) -> [QoS; 2] {
+        let forgets = self.version.is_v5() || self.options.clean_session;
+        let highest = if forgets {
+            self.highest_qos()
+        } else {
+            QoS::AtLeastOnce
+        };
+        [QoS::AtLeastOnce, highest]
+    }
+
+    pub(crate) fn has_outbox(&self) -> bool {
+        self.flash.storage == Storage::Outbox
+    }
+
+    pub(crate) fn keeps_session(&self) -> bool {
+        self.flash.storage == Storage::Session
     }
 
     /// Within which time everything is done once nothing disturbs it any more.
@@ -247,6 +351,11 @@ impl Wishes {
             ping_timeout_ms: tape.pick(&[10_000, 700, 2_500]),
             ack_timeout_ms: tape.pick(&[120_000, 4_000, 15_000, 0]),
             longest_pause_ms: tape.pick(&[60_000, 1_000, 5_000]),
+            will: tape.one_in(2).then(|| WillWish {
+                qos: tape.pick(&[QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce]),
+                retain: tape.one_in(3),
+                delay_s: tape.pick(&[0, 1, 5]),
+            }),
         }
     }
 }
@@ -295,6 +404,33 @@ impl Broker {
             broker.counts_anew = false;
         }
         broker
+    }
+}
+
+impl Flash {
+    fn draw(tape: &Tape, options: &Wishes) -> Self {
+        let mut storage = tape.pick(&[
+            Storage::Nothing,
+            Storage::Nothing,
+            Storage::Outbox,
+            Storage::Session,
+        ]);
+        if storage == Storage::Session && options.clean_session {
+            storage = Storage::Outbox;
+        }
+        Self {
+            storage,
+            policy: tape.pick(&[
+                OutboxPolicy::Wait,
+                OutboxPolicy::Wait,
+                OutboxPolicy::Reject,
+                OutboxPolicy::DropOldest,
+                OutboxPolicy::KeepLatest,
+            ]),
+            room: 1 + tape.below(12) as usize,
+            cut_one_in: tape.pick(&[0, 60, 15]),
+            fail_one_in: tape.pick(&[0, 0, 25]),
+        }
     }
 }
 

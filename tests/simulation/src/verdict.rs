@@ -9,6 +9,8 @@ pub enum Rule {
     AtLeastOnce,
     /// A QoS 2 message arrives once while the broker keeps the session.
     ExactlyOnce,
+    /// What the durable outbox accepted arrives, or is reported lost, over any number of losses of power.
+    Durable,
     /// Nothing arrives that was not accepted, or not as it was accepted.
     Content,
     /// Messages of one topic and QoS come in the order in which they were accepted.
@@ -27,6 +29,10 @@ pub enum Rule {
     Acknowledgement,
     /// The subscriptions of the options are there.
     Subscriptions,
+    /// The will is what the options say, and a goodbye does with it what the application wants.
+    Will,
+    /// The client answers as its method says, and does not stay with a server that cannot prove itself.
+    Authentication,
     /// The client is never silent for longer than it promised.
     KeepAlive,
     /// What waits for the peer gives up at its deadline, neither before nor after.
@@ -46,6 +52,7 @@ impl fmt::Display for Rule {
         f.write_str(match self {
             Self::AtLeastOnce => "QoS 1 at least once",
             Self::ExactlyOnce => "QoS 2 exactly once",
+            Self::Durable => "durable outbox",
             Self::Content => "nothing invented",
             Self::Order => "order of messages",
             Self::Outcome => "true outcomes",
@@ -55,6 +62,8 @@ impl fmt::Display for Rule {
             Self::Sequence => "sequence of packets",
             Self::Acknowledgement => "acknowledged after delivery",
             Self::Subscriptions => "subscriptions renewed",
+            Self::Will => "will",
+            Self::Authentication => "authentication",
             Self::KeepAlive => "keep-alive kept",
             Self::Deadline => "deadlines kept",
             Self::Progress => "progress",
@@ -97,6 +106,16 @@ pub struct Summary {
     pub drops: u64,
     /// Devices switched off and on.
     pub reboots: u64,
+    /// Messages that a durable outbox accepted.
+    pub entrusted: u64,
+    /// Copies of a session that were saved, and taken over after a reboot.
+    pub saved: u64,
+    /// See [`saved`](Self::saved).
+    pub restored: u64,
+    /// Wills that the broker published.
+    pub wills: u64,
+    /// Steps of extended authentication.
+    pub steps: u64,
     /// Jumps of the clock.
     pub jumps: u64,
     /// Sessions that the broker forgot or that ended.
@@ -115,6 +134,11 @@ impl Summary {
         self.cuts += other.cuts;
         self.drops += other.drops;
         self.reboots += other.reboots;
+        self.entrusted += other.entrusted;
+        self.saved += other.saved;
+        self.restored += other.restored;
+        self.wills += other.wills;
+        self.steps += other.steps;
         self.jumps += other.jumps;
         self.sessions += other.sessions;
     }
@@ -132,6 +156,11 @@ impl fmt::Display for Summary {
         writeln!(f, "links cut           {:>14}", self.cuts)?;
         writeln!(f, "futures dropped     {:>14}", self.drops)?;
         writeln!(f, "reboots             {:>14}", self.reboots)?;
+        writeln!(f, "durable messages    {:>14}", self.entrusted)?;
+        writeln!(f, "sessions saved      {:>14}", self.saved)?;
+        writeln!(f, "sessions restored   {:>14}", self.restored)?;
+        writeln!(f, "wills published     {:>14}", self.wills)?;
+        writeln!(f, "authentications     {:>14}", self.steps)?;
         writeln!(f, "jumps of the clock  {:>14}", self.jumps)?;
         write!(f, "sessions begun      {:>14}", self.sessions)
     }

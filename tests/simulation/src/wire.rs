@@ -78,6 +78,10 @@ pub(crate) fn words(packet: &Packet<'_>) -> String {
         Packet::Unsubscribe(request) => format!("UNSUBSCRIBE {}", request.packet_identifier.get()),
         Packet::UnsubAck(answer) => format!("UNSUBACK {}", answer.packet_identifier.get()),
         Packet::Disconnect(disconnect) => format!("DISCONNECT code {}", disconnect.code.value()),
+        Packet::Auth(auth) => {
+            let data = auth.properties.authentication_data();
+            format!("AUTH code {} {data:?}", auth.code.value())
+        }
         _ => format!("{:?}", packet.packet_type()).to_uppercase(),
     }
 }

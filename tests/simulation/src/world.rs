@@ -12,6 +12,7 @@ use crate::{
     broker::Broker,
     clock,
     device::{Device, fresh_capacity},
+    flash::Flash,
     link::{Link, Network},
     scene::Scene,
     verdict::Rule,
@@ -24,6 +25,7 @@ pub(crate) struct World {
     scene: Rc<Scene>,
     network: Network,
     device: Device,
+    flash: Flash,
     broker: Broker,
     /// Links of which the client's end was seen.
     ended: usize,
@@ -41,9 +43,11 @@ impl World {
             scene: scene.clone(),
             links: Rc::new(RefCell::new(Vec::new())),
         };
+        let flash = Flash::new(&network);
         let mut world = Self {
             scene: scene.clone(),
-            device: Device::boot(&network, false),
+            device: Device::boot(&network, &flash, false),
+            flash,
             broker: Broker::new(&network),
             network,
             ended: 0,
@@ -99,11 +103,19 @@ impl World {
     /// Everybody does what can be done now.
     fn settle(&mut self) {
         for _ in 0..2 {
-            self.device.run(&self.scene);
+            self.run_device();
             self.broker.act();
         }
-        self.device.run(&self.scene);
+        self.run_device();
         self.check();
+    }
+
+    fn run_device(&mut self) {
+        self.device.run(&self.scene);
+        if self.scene.light_up() {
+            self.reboot();
+            self.device.run(&self.scene);
+        }
     }
 
     /// When something happens next.
@@ -125,11 +137,18 @@ impl World {
     /// What must hold at every step.
     fn check(&mut self) {
         let links = self.network.links.borrow();
+        self.device.check_outbox();
         let killed = self.device.was_killed();
         for link in &links[self.ended..] {
             let state = link.state();
             if state.client_gone {
                 self.ended += 1;
+                let connections = self.device.report().session.connections;
+                let session_present = state.audit.session_present;
+                self.scene
+                    .ledger
+                    .borrow_mut()
+                    .parted(connections.into(), session_present);
                 drop(state);
                 if !killed {
                     self.link_ended(link);
@@ -210,7 +229,7 @@ impl World {
     fn downlink(&mut self) {
         let tape = &self.scene.tape;
         let qos = tape.pick(&[QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::AtMostOnce]);
-        let topic = tape.below(2) as u8;
+        let topic = tape.below(3) as u8;
         let len = if tape.one_in(4) {
             tape.below(500)
         } else {
@@ -237,8 +256,9 @@ impl World {
 
     fn reboot(&mut self) {
         self.scene.summary.borrow_mut().reboots += 1;
-        let session_known = self.scene.tape.one_in(2);
-        self.device = Device::boot(&self.network, session_known);
+        // An outbox must not go on with a session of which it knows nothing.
+        let session_known = self.scene.tape.one_in(2) && !self.scene.setup.has_outbox();
+        self.device = Device::boot(&self.network, &self.flash, session_known);
         self.ended = self.network.links.borrow().len();
     }
 
@@ -342,14 +362,25 @@ impl World {
         if self.scene.has_failed() {
             return;
         }
-        self.device.leave();
+        let setup = self.scene.setup.clone();
+        let with_will = self.scene.tape.one_in(2);
+        let wills = self.scene.summary.borrow().wills;
+        self.device.leave(with_will);
         self.pass(10_000, |_| false);
+        if self.scene.has_failed() {
+            return;
+        }
         let state = self.device.client.state();
-        let left = state == LinkState::Stopped(LinkEnd::Disconnected) && self.broker.farewell;
+        // 3.1.1 has no word for it.
+        let told = self.broker.farewell || (with_will && !setup.version.is_v5());
+        let left = state == LinkState::Stopped(LinkEnd::Disconnected) && told;
         self.scene
-            .require(left || self.scene.has_failed(), Rule::Sequence, || {
-                format!("no goodbye: {state}")
-            });
+            .require(left, Rule::Sequence, || format!("no goodbye: {state}"));
+        let published = self.scene.summary.borrow().wills - wills;
+        let due = u64::from(with_will && setup.options.will.is_some());
+        self.scene.require(published == due, Rule::Will, || {
+            format!("{published} wills are published, {due} are due")
+        });
     }
 
     fn judge(&self) {

@@ -77,6 +77,14 @@ impl V5State {
         assigned_len: 0,
         force_clean: false,
     };
+
+    /// Moves what lies behind SUBSCRIBE. Nothing is there yet.
+    pub(in crate::session) fn extend_front(&mut self, len: Len) {
+        self.assigned_at = self.assigned_at.saturating_add(len);
+        self.topics = self.topics.saturating_add(len);
+        self.topics_filled = self.topics;
+        self.topics_end = self.topics_end.saturating_add(len);
+    }
 }
 
 /// What is done with AUTH.
@@ -263,8 +271,9 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// # Errors
     ///
     /// [`PublishError::NotConnected`] if CONNECT named no method, or there is no link; [`PublishError::PacketTooLarge`]
-    /// if the server does not accept so long a packet; [`PublishError::Full`]; [`PublishError::Encode`] for a code that
-    /// AUTH cannot have, and what `write` failed with.
+    /// if the server does not accept so long a packet; [`PublishError::Full`], unless the AUTH is 10 bytes shorter than
+    /// CONNECT and the AUTH before was sent; [`PublishError::Encode`] for a code that AUTH cannot have, and what `write`
+    /// failed with.
     pub fn authenticate(
         &mut self,
         code: ReasonCode,
@@ -272,14 +281,25 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     ) -> Result<(), PublishError> {
         self.sweep();
         let id = self.new_identifier();
-        let used = matches!(self.core.phase, Phase::Connecting | Phase::Connected);
+        // Before CONNACK only the server asks (MQTT 5 §4.12.1).
+        let used = match self.core.phase {
+            Phase::Connecting => code != ReasonCode::RE_AUTHENTICATE,
+            phase => phase == Phase::Connected,
+        };
+        // CONNECT is written anew for each link. Its place is free once it was sent, however full the rest is.
+        let is_sent = !self.live().iter().any(|slot| slot.kind.is_handshake());
+        let at = self.core.v5.connect_at;
+        let connect_len = self.core.connect_len as usize;
         let (front, room) = self
             .buffer
             .as_mut()
             .split_at_mut_checked(self.core.tail as usize)
             .unwrap_or_default();
-        let properties = front.get(..self.core.v5.connect_at as usize);
-        let properties = Properties::from_checked(properties.unwrap_or_default());
+        let (properties, front) = front.split_at_mut_checked(at as usize).unwrap_or_default();
+        let place = front.get_mut(..connect_len).unwrap_or_default();
+        let in_place = is_sent && place.len() > room.len();
+        let room = if in_place { place } else { room };
+        let properties = Properties::from_checked(properties);
         let Some(method) = properties.data(0x15).filter(|_| used) else {
             return Err(PublishError::NotConnected);
         };
@@ -292,11 +312,13 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             return Err(PublishError::Full);
         }
         let slot = Slot {
+            at,
+            len: to_len(len),
             kind: Kind::AUTH,
             ..new_slot(id, false)
         };
         self.core.next = 0;
-        self.accept(slot, len);
+        self.accept(slot, if in_place { 0 } else { len });
         Ok(())
     }
 }

@@ -49,7 +49,9 @@ impl Audit {
             || format!("identifier {id} is acknowledged before {oldest:?}"),
         );
         if let Some((_, number, _)) = self.unacknowledged.remove(at) {
-            let may = scene.ledger.borrow().may_acknowledge(number);
+            let mut ledger = scene.ledger.borrow_mut();
+            ledger.inbound[number as usize].acknowledged = true;
+            let may = ledger.may_acknowledge(number);
             scene.require(may, Rule::Acknowledgement, || {
                 format!("message {number} is acknowledged before the application is done with it")
             });

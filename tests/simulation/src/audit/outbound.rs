@@ -1,10 +1,14 @@
 //! Messages and requests of the client.
 
-use mqtt_core::codec::{PacketType, Publish, ReasonCode};
+use mqtt_core::{
+    QoS,
+    codec::{PacketType, Publish, ReasonCode},
+};
 
 use super::{Audit, Exchange, STREAM_TOPIC, What};
 use crate::{
-    ledger::{Stage, number_of},
+    flash::gives_up,
+    ledger::{Outbound, number_of},
     scene::Scene,
     verdict::Rule,
 };
@@ -21,15 +25,13 @@ impl Audit {
             return scene.violate(Rule::Content, || format!("nobody published {publish:?}"));
         };
         let message = &ledger.outbound[number as usize];
-        let stage = message.stage == Stage::Accepted
-            || (message.streamed && message.stage == Stage::Offered);
+        let may = ledger.may_send(message);
         let same = topic == topic_name(message.topic)
             && message.len == publish.payload.len()
             && message.qos == publish.qos
-            && message.retain == publish.retain
-            && message.boot == ledger.boot;
+            && message.retain == publish.retain;
         drop(ledger);
-        scene.require(stage, Rule::Content, || {
+        scene.require(may, Rule::Content, || {
             format!("message {number} was never accepted, and is sent")
         });
         scene.require(same, Rule::Content, || {
@@ -73,11 +75,30 @@ impl Audit {
         if message.topic == STREAM_TOPIC {
             return;
         }
+        if message.durable {
+            return self.check_durable_order(scene, message, number);
+        }
         let last = &mut self.last[usize::from(message.topic)][message.qos as usize];
         scene.require(*last <= message.order, Rule::Order, || {
             format!("message {number} is sent after one that was accepted later")
         });
         *last = message.order.max(*last);
+    }
+
+    /// The outbox gives its messages to the client oldest first, whatever their topic and QoS. What the client gave up comes
+    /// again later.
+    fn check_durable_order(&mut self, scene: &Scene, message: &Outbound, number: u32) {
+        let ledger = scene.ledger.borrow();
+        let gone = message.qos == QoS::ExactlyOnce && message.session != ledger.sessions;
+        let dropped = ledger.policies.iter().copied().any(gives_up);
+        if message.resubmitted || gone || dropped {
+            return;
+        }
+        let last = self.last_durable;
+        scene.require(last <= message.order, Rule::Order, || {
+            format!("durable message {number} is sent after one that is newer")
+        });
+        self.last_durable = message.order.max(last);
     }
 
     /// [MQTT-3.3.1-1], [MQTT-4.4.0-1]
@@ -146,7 +167,8 @@ impl Audit {
         let mut exchanges = scene.exchanges.borrow_mut();
         let known = exchanges.iter_mut().find(|known| known.id == id);
         let received = known.as_ref().is_some_and(|known| known.received);
-        scene.require(received || waiting.is_some(), Rule::Sequence, || {
+        let may = received || waiting.is_some() || scene.ledger.borrow().untold;
+        scene.require(may, Rule::Sequence, || {
             format!("PUBREL {id} without PUBREC")
         });
         if let Some(known) = known {
@@ -220,6 +242,8 @@ pub(crate) fn topic_name(topic: u8) -> &'static str {
     match topic {
         0 => "o/first",
         1 => "o/second/of/them",
-        _ => "o/stream",
+        STREAM_TOPIC => "o/stream",
+        3 => "s/first",
+        _ => "s/second",
     }
 }

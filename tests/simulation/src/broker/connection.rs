@@ -5,8 +5,8 @@ use std::num::{NonZeroU16, NonZeroU32};
 use mqtt_core::{
     QoS,
     codec::{
-        Ack, ConnAck, Connect, Disconnect, Packet, PacketIdentifier, Properties, Property, Publish,
-        ReasonCode, SubAck, Subscribe, TopicName, UnsubAck, Unsubscribe,
+        Ack, Auth, ConnAck, Connect, Disconnect, Packet, PacketIdentifier, Properties, Property,
+        Publish, ReasonCode, SubAck, Subscribe, TopicName, UnsubAck, Unsubscribe, Will,
     },
 };
 
@@ -18,6 +18,7 @@ use crate::{
     clock,
     ledger::{number_of, payload},
     link::Link,
+    riddle::{GREETING, WELCOME, is_step, solution, step},
     scene::Scene,
     setup::{FILTER, Memory},
     verdict::Rule,
@@ -37,6 +38,37 @@ pub(super) struct Connection {
     /// What is to be sent, and when.
     answers: Vec<(u64, Vec<u8>)>,
     aliases: Vec<(u16, String)>,
+    /// Topics behind the aliases that the broker uses, from 1; and how many there may be.
+    own_aliases: Vec<String>,
+    alias_maximum: usize,
+    /// The will, by its delay.
+    pub(super) will_delay_ms: Option<u64>,
+    /// What CONNECT asked for, until it is granted; and the riddle that is to be solved.
+    hello: Option<Hello>,
+    riddle: Option<Vec<u8>>,
+}
+
+/// What a CONNECT asks for.
+#[derive(Clone, Copy)]
+struct Hello {
+    clean_session: bool,
+    keep_alive_s: u16,
+    receive_maximum: Option<u16>,
+    alias_maximum: u16,
+    will_delay_ms: Option<u64>,
+}
+
+impl Hello {
+    fn of(connect: &Connect<'_>) -> Self {
+        let delay = |will: Will<'_>| will.properties.will_delay_interval().unwrap_or(0);
+        Self {
+            clean_session: connect.clean_session,
+            keep_alive_s: connect.keep_alive,
+            receive_maximum: connect.properties.receive_maximum(),
+            alias_maximum: connect.properties.topic_alias_maximum().unwrap_or(0),
+            will_delay_ms: connect.will.map(|will| u64::from(delay(will)) * 1_000),
+        }
+    }
 }
 
 impl std::fmt::Debug for Connection {
@@ -60,6 +92,11 @@ impl Connection {
             quota: 0,
             answers: Vec::new(),
             aliases: Vec::new(),
+            own_aliases: Vec::new(),
+            alias_maximum: 0,
+            will_delay_ms: None,
+            hello: None,
+            riddle: None,
         }
     }
 
@@ -112,6 +149,18 @@ impl Connection {
         let (at, bytes) = &self.answers[index];
         let mut before = self.answers[..index].iter();
         *at <= now && !before.any(|(_, earlier)| waits_for(bytes, earlier, reorders))
+    }
+
+    /// Poses a riddle.
+    fn ask(&mut self, scene: &Scene) {
+        let riddle: Vec<u8> = (0..4).map(|_| scene.tape.below(256) as u8).collect();
+        let step = step(&riddle);
+        let auth = Auth {
+            code: ReasonCode::CONTINUE_AUTHENTICATION,
+            properties: Properties::from(&step),
+        };
+        self.answer(scene, &Packet::Auth(auth));
+        self.riddle = Some(riddle);
     }
 
     /// Answers after some time.
@@ -167,6 +216,7 @@ impl Broker {
         }
         match packet {
             Packet::Connect(connect) => self.handle_connect(index, connect),
+            Packet::Auth(auth) => self.handle_auth(index, auth),
             _ if !self.connections[index].accepted => {
                 // Behind a CONNECT that was refused.
             }
@@ -179,8 +229,12 @@ impl Broker {
             Packet::Subscribe(subscribe) => self.handle_subscribe(index, subscribe),
             Packet::Unsubscribe(request) => self.handle_unsubscribe(index, request),
             Packet::PingReq => self.connections[index].answer(&scene, &Packet::PingResp),
-            Packet::Disconnect(_) => {
+            Packet::Disconnect(disconnect) => {
                 self.farewell = true;
+                // [MQTT-3.14.4-3]
+                if disconnect.code == ReasonCode::NORMAL_DISCONNECTION {
+                    self.connections[index].will_delay_ms = None;
+                }
                 self.end(index);
             }
             _ => scene.violate(Rule::Sequence, || format!("the broker got {packet:?}")),
@@ -190,23 +244,82 @@ impl Broker {
     fn handle_connect(&mut self, index: usize, connect: &Connect<'_>) {
         let scene = self.scene.clone();
         let setup = &scene.setup;
-        for other in 0..self.connections.len() {
-            if other != index && self.connections[other].accepted {
-                self.connections[other].say_goodbye(&scene, ReasonCode::SESSION_TAKEN_OVER);
-                self.end(other);
-            }
-        }
         if scene.mishap(setup.broker.busy_one_in) {
             let busy = if setup.version.is_v5() {
                 ReasonCode::SERVER_BUSY
             } else {
                 ReasonCode::new(3)
             };
-            let connack = connack(false, busy, Properties::NONE);
-            self.connections[index].send(&scene, &connack);
+            return self.refuse(index, busy);
+        }
+        let connection = &mut self.connections[index];
+        connection.hello = Some(Hello::of(connect));
+        if setup.authenticates && scene.tape.one_in(2) {
+            connection.ask(&scene);
+        } else {
+            self.welcome(index);
+        }
+    }
+
+    fn refuse(&mut self, index: usize, code: ReasonCode) {
+        let connack = connack(false, code, Properties::NONE);
+        self.connections[index].send(&self.scene, &connack);
+        self.end(index);
+    }
+
+    /// A step of extended authentication, before CONNACK or on a connection in use.
+    fn handle_auth(&mut self, index: usize, auth: &Auth<'_>) {
+        let scene = self.scene.clone();
+        let connection = &mut self.connections[index];
+        let in_use = connection.accepted;
+        let expected = match connection.riddle.take() {
+            Some(riddle) => solution(&riddle),
+            None => GREETING.to_vec(),
+        };
+        scene.require(
+            is_step(&auth.properties, &expected),
+            Rule::Authentication,
+            || format!("the broker got {auth:?}"),
+        );
+        if scene.mishap(12) {
+            if !in_use {
+                return self.refuse(index, ReasonCode::NOT_AUTHORIZED);
+            }
+            connection.say_goodbye(&scene, ReasonCode::NOT_AUTHORIZED);
             return self.end(index);
         }
-        let kept = self.session.is_some() && !connect.clean_session;
+        if scene.tape.one_in(3) {
+            connection.ask(&scene);
+        } else if in_use {
+            let step = step(proof(&scene));
+            let done = Auth {
+                code: ReasonCode::SUCCESS,
+                properties: Properties::from(&step),
+            };
+            connection.answer(&scene, &Packet::Auth(done));
+        } else {
+            self.welcome(index);
+        }
+    }
+
+    /// The connection is in use from now on.
+    fn welcome(&mut self, index: usize) {
+        let scene = self.scene.clone();
+        let setup = &scene.setup;
+        let Some(hello) = self.connections[index].hello.take() else {
+            return scene.violate(Rule::Sequence, || "AUTH before CONNECT".into());
+        };
+        for other in 0..self.connections.len() {
+            if other != index && self.connections[other].accepted {
+                self.connections[other].say_goodbye(&scene, ReasonCode::SESSION_TAKEN_OVER);
+                self.end(other);
+            }
+        }
+        let kept = self.session.is_some() && !hello.clean_session;
+        if kept {
+            // The device is back in time.
+            self.will = self.will.filter(|at| *at <= clock::elapsed());
+        }
         if !kept {
             self.begin_session();
             self.connections[index].link.begins_session();
@@ -217,15 +330,19 @@ impl Broker {
         self.farewell = false;
         let connection = &mut self.connections[index];
         connection.accepted = true;
-        let keep_alive = setup.broker.keep_alive_s.unwrap_or(connect.keep_alive);
+        connection.will_delay_ms = hello.will_delay_ms;
+        let keep_alive = setup.broker.keep_alive_s.unwrap_or(hello.keep_alive_s);
         connection.keep_alive_ms = u64::from(keep_alive) * 1_000;
-        connection.quota = connect
-            .properties
-            .receive_maximum()
+        connection.quota = hello
+            .receive_maximum
             .unwrap_or(setup.options.receive_maximum)
             .into();
+        connection.alias_maximum = hello.alias_maximum.into();
         let present = kept || setup.broker.memory == Memory::Pretends;
-        let limits = limits(&scene);
+        let mut limits = limits(&scene);
+        if setup.authenticates {
+            limits.extend(step(proof(&scene)));
+        }
         let connack = connack(present, ReasonCode::SUCCESS, Properties::from(&limits));
         if scene.mishap(3) {
             // It takes a while, and nothing may overtake it.
@@ -448,18 +565,45 @@ impl Connection {
         let (qos, topic, len) = {
             let ledger = scene.ledger.borrow();
             let message = &ledger.inbound[number as usize];
-            (message.qos, message.topic, message.len)
+            (message.qos, ledger.topic_of(number), message.len)
         };
-        let topic = format!("d/{topic}/{number}");
+        let topic = topic.unwrap_or_default();
         let payload = payload(number, len);
-        let mut publish =
-            Publish::new(TopicName::new(&topic).unwrap_or(TopicName::EMPTY), &payload);
+        let (alias, is_known) = self.alias_of(scene, &topic);
+        let alias = alias.map(Property::TopicAlias);
+        let name = if is_known { "" } else { topic.as_str() };
+        let name = TopicName::new(name).unwrap_or(TopicName::EMPTY);
+        let mut publish = Publish::new(name, &payload);
+        publish.properties = Properties::from(alias.as_slice());
         publish.qos = qos;
         publish.dup = dup;
         if qos != QoS::AtMostOnce {
             publish.packet_identifier = Some(identifier(id));
         }
         self.send(scene, &Packet::Publish(publish));
+    }
+}
+
+impl Connection {
+    /// The alias for a topic, if it is to have one, and whether the device knows it.
+    fn alias_of(&mut self, scene: &Scene, topic: &str) -> (Option<NonZeroU16>, bool) {
+        let tape = &scene.tape;
+        let known = self.own_aliases.iter().position(|known| known == topic);
+        let (at, is_known) = match known {
+            // It may be told again.
+            Some(at) => (at, !tape.one_in(5)),
+            None if self.alias_maximum == 0 || tape.one_in(4) => return (None, false),
+            None if self.own_aliases.len() < self.alias_maximum => {
+                self.own_aliases.push(topic.into());
+                (self.own_aliases.len() - 1, false)
+            }
+            None => {
+                let at = tape.below(self.alias_maximum as u32) as usize;
+                self.own_aliases[at] = topic.into();
+                (at, false)
+            }
+        };
+        (NonZeroU16::new(at as u16 + 1), is_known)
     }
 }
 
@@ -491,6 +635,15 @@ fn connack(session_present: bool, code: ReasonCode, properties: Properties<'_>) 
         code,
         properties,
     })
+}
+
+/// What the broker proves itself with; sometimes it is another one.
+fn proof(scene: &Scene) -> &'static [u8] {
+    if scene.mishap(20) {
+        b"trust me"
+    } else {
+        WELCOME
+    }
 }
 
 /// What CONNACK announces.

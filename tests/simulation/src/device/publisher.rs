@@ -15,6 +15,7 @@ use crate::{
     audit::{STREAM_TOPIC, topic_name},
     kind::Delivery,
     ledger::{NUMBER_LEN, Offer, is_over_limit, payload},
+    riddle::RIDDLE,
     scene::Scene,
     verdict::Rule,
 };
@@ -37,7 +38,7 @@ impl App {
     }
 
     async fn operate(&self) {
-        match self.scene.tape.below(16) {
+        match self.scene.tape.below(20) {
             0..=4 => self.publish_one(true).await,
             5..=7 => self.publish_one(false).await,
             8..=10 => self.try_publish_some(),
@@ -45,12 +46,33 @@ impl App {
             12 => self.subscribe().await,
             13 => self.unsubscribe().await,
             14 if self.scene.mishap(3) => {
-                self.scene.note(|| "app: disconnects".into());
-                self.scene.ledger.borrow_mut().says_goodbye();
-                self.cut(self.client.disconnect()).await;
+                let with_will = self.scene.tape.one_in(2);
+                self.cut(self.disconnect(with_will)).await;
             }
+            15 if self.scene.setup.authenticates => self.authenticate(),
+            16..20 => match &self.outbox {
+                Some(outbox) => Box::pin(self.publish_durably(outbox)).await,
+                None => self.try_publish_some(),
+            },
             _ => self.scene.pause(self.scene.setup.chaos_ms / 4).await,
         }
+    }
+
+    /// Once in a link: a server need not take a second request before the first is done with.
+    fn authenticate(&self) {
+        let link = self.scene.ledger.borrow().links;
+        if self.control.authenticated.replace(link) == link {
+            return;
+        }
+        let asked = self.client.reauthenticate(&RIDDLE);
+        self.scene.note(|| format!("app: authenticates: {asked:?}"));
+        let is_true = matches!(
+            asked,
+            Ok(()) | Err(PublishError::NotConnected | PublishError::Full)
+        );
+        self.scene.require(is_true, Rule::Authentication, || {
+            format!("no authentication: {asked:?}")
+        });
     }
 
     fn offer(&self) -> Offer {
@@ -62,6 +84,7 @@ impl App {
             len: NUMBER_LEN + tape.below(70) as usize,
             retain: tape.one_in(8),
             streamed: false,
+            durable: false,
             expiry_s: expires.then(|| 1 + tape.below(20)),
         }
     }
@@ -172,6 +195,7 @@ impl App {
             len: NUMBER_LEN + tape.below(400) as usize,
             retain: false,
             streamed: true,
+            durable: false,
             expiry_s: None,
         };
         let number = self.scene.ledger.borrow_mut().offer(offer);
@@ -250,7 +274,11 @@ fn draw_qos(scene: &Scene) -> QoS {
     scene.tape.pick(&all).min(scene.setup.highest_qos())
 }
 
-fn message<'a>(offer: &Offer, payload: &'a [u8], properties: &'a [Property<'a>]) -> Message<'a> {
+pub(super) fn message<'a>(
+    offer: &Offer,
+    payload: &'a [u8],
+    properties: &'a [Property<'a>],
+) -> Message<'a> {
     let mut message = Message::new(topic_name(offer.topic), payload).qos(offer.qos);
     message.retain = offer.retain;
     message.properties = Properties::from(properties);

@@ -11,7 +11,7 @@ use super::App;
 use crate::{
     clock,
     kind::{Inbox, Received},
-    ledger::payload,
+    ledger::{number_of, payload},
     scene::Scene,
     verdict::Rule,
 };
@@ -57,13 +57,15 @@ impl App {
     async fn take_message(&self, message: Received<'_>, deferred: &mut Vec<(AckToken, u32)>) {
         let scene = &self.scene;
         let topic = message.topic();
-        let number = topic
-            .as_str()
-            .rsplit('/')
-            .next()
-            .and_then(|number| number.parse().ok());
-        let Some(number) = number else {
-            return scene.violate(Rule::Content, || format!("a message with topic {topic:?}"));
+        let number = match topic.as_str().split('/').nth(2) {
+            Some(number) => number.parse().ok(),
+            None => number_of(message.payload()),
+        };
+        let expected = number.and_then(|number| scene.ledger.borrow().topic_of(number));
+        let Some(number) = number.filter(|_| expected.as_deref() == Some(topic.as_str())) else {
+            return scene.violate(Rule::Content, || {
+                format!("message {number:?} has topic {topic:?} instead of {expected:?}")
+            });
         };
         let guard = Guard {
             message: Some(message),

@@ -323,7 +323,8 @@ mod v5 {
             left == 0 && waited_s != 0
         }
 
-        /// Lets the session send topic aliases, as far as [`V5Options::topic_alias_memory`] and the server allow.
+        /// Lets the session send topic aliases, as far as [`V5Options::topic_alias_memory`] and the server allow. To be
+        /// called before anything is published or restored.
         ///
         /// [`V5Options::topic_alias_memory`]: crate::session::V5Options::topic_alias_memory
         pub fn enable_topic_aliases(&mut self) {

@@ -331,7 +331,8 @@ impl<K: Kind> Client<K> {
         })
     }
 
-    /// Lets both sides use topic aliases, as far as the options say. To be called before the runner is run.
+    /// Lets both sides use topic aliases, as far as the options say. To be called before anything is published or restored,
+    /// since CONNECT becomes longer.
     ///
     /// A program that does not call it does not contain the code.
     #[cfg(feature = "v5")]

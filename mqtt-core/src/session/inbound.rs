@@ -130,10 +130,10 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             bump(&mut self.core.counters.received);
             return Ok(Admission::New(None));
         };
-        if qos == QoS::ExactlyOnce
-            && let Some(index) = self.open_exchange(id)
-        {
-            self.repeat(index);
+        // [MQTT-4.3.3-2]: a repetition of QoS 2 gets PUBREC again, and is not delivered again.
+        if qos == QoS::ExactlyOnce && self.answer_exchange(id, State::ACK) {
+            let counters = &mut self.core.counters;
+            counters.duplicates = counters.duplicates.wrapping_add(1);
             return Ok(Admission::Repetition);
         }
         let over = self.core.is_v5() && self.core.inbound >= self.core.settings.receive_maximum;
@@ -154,36 +154,29 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         })))
     }
 
-    /// The QoS 2 message of the server's that is between PUBLISH and PUBCOMP under this identifier.
-    fn open_exchange(&mut self, id: PacketIdentifier) -> Option<usize> {
+    fn handle_pubrel(&mut self, id: PacketIdentifier) -> Result<(), SessionError> {
+        if self.answer_exchange(id, State::PUBCOMP) {
+            return Ok(());
+        }
+        self.answer_unknown(id, State::PUBCOMP)
+    }
+
+    /// Whether there is a QoS 2 message of the server's between PUBLISH and PUBCOMP under this identifier. If PUBREL is
+    /// what it waits for, `answer` is sent.
+    fn answer_exchange(&mut self, id: PacketIdentifier, answer: State) -> bool {
         // `UNKNOWN_PUBREL` has an identifier of ours.
         let theirs = states::INBOUND & !State::UNKNOWN_PUBREL.bit();
-        let index = self.find(id.get(), theirs)?;
-        (self.slot(index).kind == Kind::EXACTLY_ONCE).then_some(index)
-    }
-
-    /// [MQTT-4.3.3-2]: a repetition of QoS 2 gets PUBREC again, and is not delivered again.
-    fn repeat(&mut self, index: usize) {
-        let counters = &mut self.core.counters;
-        counters.duplicates = counters.duplicates.wrapping_add(1);
-        self.move_on(index, State::ACK);
-    }
-
-    fn handle_pubrel(&mut self, id: PacketIdentifier) -> Result<(), SessionError> {
-        let Some(index) = self.open_exchange(id) else {
-            return self.answer_unknown(id, State::PUBCOMP);
+        let Some(index) = self.find(id.get(), theirs) else {
+            return false;
         };
-        self.move_on(index, State::PUBCOMP);
-        Ok(())
-    }
-
-    /// From waiting for PUBREL to an acknowledgement to be sent.
-    fn move_on(&mut self, index: usize, to: State) {
         let slot = self.slot(index);
-        if slot.state == State::AWAIT_PUBREL {
-            slot.state = to;
-            self.core.output = true;
+        if slot.kind != Kind::EXACTLY_ONCE {
+            return false;
         }
+        if slot.state == State::AWAIT_PUBREL {
+            self.renew(index, answer);
+        }
+        true
     }
 
     /// Acknowledges a received message; [`ReasonCode::SUCCESS`], or on MQTT 5 a code from 0x80 to refuse it. A code that

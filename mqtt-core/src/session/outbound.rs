@@ -326,16 +326,21 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     /// The server has the message: its bytes can go. A new slot, since PUBREL are sent in the order of PUBREC
     /// [MQTT-4.6.0-4].
     fn release(&mut self, index: usize) {
-        let slot = Slot {
-            state: State::PUBREL,
-            len: 0,
-            code: 0,
-            ..*self.slot(index)
-        };
-        self.free(index);
-        self.push(slot, 0);
-        self.core.output = true;
+        self.renew(index, State::PUBREL);
         self.core.progress();
+    }
+
+    /// Moves a slot behind the others: acknowledgements go out in the order in which their causes came.
+    pub(super) fn renew(&mut self, index: usize, state: State) {
+        let slot = self.slot(index);
+        let moved = Slot {
+            state,
+            len: 0,
+            ..*slot
+        };
+        slot.state = State::FREE;
+        self.push(moved, 0);
+        self.core.output = true;
     }
 
     /// Keeps the codes where the request lay: there is one byte of answer for at least three of request.

@@ -83,12 +83,17 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         let version = self.core.version();
         let slot = self.slot(index);
         let unknown = slot.is(marks::UNKNOWN);
-        let mut code = ReasonCode::new(slot.code);
+        let mut code = ReasonCode::SUCCESS;
         let (packet_type, mut next) = match slot.state {
             State::PUBREL | State::UNKNOWN_PUBREL => (PacketType::PubRel, State::AWAIT_PUBCOMP),
             State::PUBCOMP => (PacketType::PubComp, State::FREE),
-            _ if slot.kind == Kind::EXACTLY_ONCE => (PacketType::PubRec, State::AWAIT_PUBREL),
-            _ => (PacketType::PubAck, State::FREE),
+            _ => {
+                code = ReasonCode::new(slot.code);
+                match slot.kind {
+                    Kind::EXACTLY_ONCE => (PacketType::PubRec, State::AWAIT_PUBREL),
+                    _ => (PacketType::PubAck, State::FREE),
+                }
+            }
         };
         if unknown {
             code = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND;
@@ -318,7 +323,8 @@ mod v5 {
             left == 0 && waited_s != 0
         }
 
-        /// Lets the session send topic aliases, as far as [`V5Options::topic_alias_memory`] and the server allow.
+        /// Lets the session send topic aliases, as far as [`V5Options::topic_alias_memory`] and the server allow. To be
+        /// called before anything is published or restored.
         ///
         /// [`V5Options::topic_alias_memory`]: crate::session::V5Options::topic_alias_memory
         pub fn enable_topic_aliases(&mut self) {

@@ -320,6 +320,51 @@ mod v5 {
         );
     }
 
+    #[test]
+    fn the_code_of_pubrec_is_not_repeated_in_pubcomp() {
+        converse_in(
+            V5,
+            |_| {},
+            |trace| {
+                trace.is_connected();
+                trace.peer_publishes(&TWO, 2);
+                let token = trace.delivers(&TWO);
+                trace.rejects(token, ReasonCode::NO_MATCHING_SUBSCRIBERS);
+                trace.sends(&with_code(pubrec(2), 0x10));
+                trace.peer_sends(&pubrel(2));
+                trace.sends(&pubcomp(2));
+            },
+        );
+    }
+
+    /// MQTT 5 [MQTT-4.6.0-3]
+    #[test]
+    fn pubrec_of_a_repetition_waits_for_a_message_that_came_before_it() {
+        let set = |setup: &mut Setup| setup.options.clean_session = false;
+        converse_in(V5, set, |trace| {
+            trace.is_connected();
+            trace.peer_publishes(&TWO, 2);
+            let token = trace.delivers(&TWO);
+            trace.rejects(token, ReasonCode::QUOTA_EXCEEDED);
+            trace.sends(&with_code(pubrec(2), 0x97));
+            trace.peer_publishes(&TWO, 3);
+            trace.delivers_and_acknowledges(&TWO);
+            trace.sends(&pubrec(3));
+            // Neither PUBREC reaches the server; the refused message is a new one to us.
+            trace.session.link_lost(false);
+            trace.resumes();
+            trace.peer_repeats(&TWO, 2);
+            let token = trace.delivers(&TWO);
+            trace.peer_repeats(&TWO, 3);
+            trace.is_silent();
+            trace.acknowledges(token);
+            trace.sends(&[pubrec(2), pubrec(3)].concat());
+            trace.peer_sends(&[pubrel(2), pubrel(3)].concat());
+            trace.sends(&[pubcomp(2), pubcomp(3)].concat());
+            assert!(trace.session.is_idle());
+        });
+    }
+
     /// MQTT 5 [MQTT-4.3.3-13]
     #[test]
     fn a_message_that_expired_meanwhile_is_answered_to_the_end() {

@@ -43,10 +43,8 @@ impl Audit {
                 format!("{qos:?} identifier {id} is acknowledged, and was not received")
             });
         };
-        // A repetition of what the application has is answered at once, another one may still be with it.
-        let repeated = qos == QoS::ExactlyOnce && self.is_repetition(scene, at);
         scene.require(
-            repeated || oldest.is_some_and(|entry| entry.0 == id),
+            oldest.is_some_and(|entry| entry.0 == id),
             Rule::Acknowledgement,
             || format!("identifier {id} is acknowledged before {oldest:?}"),
         );
@@ -58,13 +56,6 @@ impl Audit {
                 format!("message {number} is acknowledged before the application is done with it")
             });
         }
-    }
-
-    fn is_repetition(&self, scene: &Scene, at: usize) -> bool {
-        let ledger = scene.ledger.borrow();
-        let (_, number, _) = self.unacknowledged[at];
-        // Or it looks like one, by its identifier in a session that is gone.
-        ledger.inbound[number as usize].copies > 1 || ledger.untold
     }
 
     /// Whether the packet that is being read repeats a message that the application has.

@@ -59,7 +59,7 @@ impl Flash {
         self.medium.borrow().records.is_empty()
     }
 
-    pub(crate) fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.medium.borrow().records.len() >= self.scene.setup.flash.room
     }
 

@@ -362,7 +362,8 @@ impl World {
         if self.scene.has_failed() {
             return;
         }
-        let setup = self.scene.setup.clone();
+        let scene = self.scene.clone();
+        let setup = &scene.setup;
         let with_will = self.scene.tape.one_in(2);
         let wills = self.scene.summary.borrow().wills;
         self.device.leave(with_will);

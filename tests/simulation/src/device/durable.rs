@@ -1,5 +1,7 @@
 //! What the application entrusts to the durable outbox.
 
+use std::rc::Rc;
+
 use mqtt_core::{
     Instant, Message,
     codec::Property,
@@ -34,7 +36,7 @@ impl App {
     }
 
     /// Runs the outbox, and again when it was dropped or has ended.
-    pub(super) async fn keep_sending(self, outbox: std::rc::Rc<Outbox>) {
+    pub(super) async fn keep_sending(self, outbox: Rc<Outbox>) {
         loop {
             let ended = if self.scene.mishap(3) {
                 let flushed = Box::pin(self.cut(outbox.flush(self.admit(), self.lost()))).await;

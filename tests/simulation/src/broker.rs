@@ -1,6 +1,7 @@
 //! A broker by the book: it breaks no rule, and has all the freedom that the rules leave.
 
 mod connection;
+mod handshake;
 mod session;
 
 use std::{cell::RefCell, rc::Rc};

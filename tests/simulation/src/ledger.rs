@@ -60,6 +60,8 @@ pub(crate) struct Outbound {
     pub(crate) refused: Option<ReasonCode>,
     /// The broker had another message under the same identifier.
     pub(crate) collided: bool,
+    /// It was under way while the client knew less of the session than the broker.
+    doubtful: bool,
     ended: Option<Outcome>,
 }
 
@@ -179,6 +181,11 @@ impl Ledger {
     pub(crate) fn welcomed(&mut self, session_present: bool) {
         self.connacks += 1;
         if !session_present {
+            if self.untold {
+                let sent = |message: &&mut Outbound| message.written.is_some();
+                let sent = self.outbound.iter_mut().filter(sent);
+                sent.for_each(|message| message.doubtful = message.qos == QoS::ExactlyOnce);
+            }
             self.sessions += 1;
             self.session_lost = true;
             self.untold = false;
@@ -225,6 +232,7 @@ impl Ledger {
             written: None,
             refused: None,
             collided: false,
+            doubtful: false,
             ended: None,
         });
         self.outbound.len() as u32 - 1
@@ -377,7 +385,7 @@ impl Ledger {
             let kept = message.stage == Stage::Accepted
                 && (message.durable || self.is_remembered(message))
                 && message.qos != QoS::AtMostOnce;
-            let uncertain = self.is_uncertain(message.qos);
+            let uncertain = message.doubtful || self.is_uncertain(message.qos);
             if !kept || message.arrivals > 0 || message.collided || uncertain {
                 continue;
             }

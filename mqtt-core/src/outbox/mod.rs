@@ -16,6 +16,11 @@
 //! A message may arrive twice when power is lost between its acknowledgement and its removal. That goes for QoS 2 as
 //! well: exactly once is the business of a session, which ends with the power.
 //!
+//! On 3.1.1, use QoS 1, or connect with [`clean_session`](crate::session::Options::clean_session) on, or keep the session with a
+//! [`SessionKeeper`](crate::client::SessionKeeper). Otherwise the server goes on with a session of which a restarted device
+//! knows nothing, and may take a new message at QoS 2 for the repetition of an old one: it acknowledges it and drops it.
+//! On MQTT 5 such a session is noticed and ended, unless [`session_known`](crate::session::Options::session_known) is set.
+//!
 //! ```
 //! # async fn example<K: mqtt_core::client::Kind, S: mqtt_core::outbox::Store>(
 //! #     client: mqtt_core::client::Client<K>, store: S, buffer: K::Buffer,

@@ -447,6 +447,25 @@ fn subscriptions_of_the_options_can_be_made_each_time() {
     });
 }
 
+#[test]
+fn up_to_255_subscriptions_are_made_at_once() {
+    for version in VERSIONS {
+        let mut setup = Setup::new(*version);
+        setup.tx = 4096;
+        let mut subscribe = |count| {
+            setup.options.subscriptions = vec![crate::common::SUBSCRIPTIONS[0]; count].leak();
+            new_session(&setup).map(|_| ())
+        };
+        assert_eq!(subscribe(255), Ok(()));
+        for count in [256, 300] {
+            assert_eq!(
+                subscribe(count),
+                Err(PublishError::Encode(EncodeError::TooLong))
+            );
+        }
+    }
+}
+
 /// MQTT 3.1.1 [MQTT-3.8.4-5]
 #[test]
 fn an_answer_for_another_number_of_filters_ends_the_link() {

@@ -4,6 +4,7 @@ mod common;
 
 mod connect;
 mod cut;
+mod errors;
 mod outbox;
 mod publish;
 mod random;

@@ -486,18 +486,23 @@ fn errors_know_who_broke_which_rule() {
         Fault::ProtocolError
     );
     assert_eq!(DecodeError::WrongDirection.kind(), Fault::ProtocolError);
-    assert_eq!(
-        DecodeError::String.reason_code(),
-        ReasonCode::MALFORMED_PACKET
-    );
-    assert_eq!(
-        DecodeError::EmptyList.reason_code(),
-        ReasonCode::PROTOCOL_ERROR
-    );
-    assert_eq!(
-        DecodeError::TopicAlias.reason_code(),
-        ReasonCode::TOPIC_ALIAS_INVALID
-    );
+    let codes = [
+        (DecodeError::String, ReasonCode::MALFORMED_PACKET),
+        (DecodeError::EmptyList, ReasonCode::PROTOCOL_ERROR),
+        (DecodeError::TopicAlias, ReasonCode::TOPIC_ALIAS_INVALID),
+        (DecodeError::TopicWildcard, ReasonCode::TOPIC_NAME_INVALID),
+        (
+            DecodeError::ProtocolVersion,
+            ReasonCode::UNSUPPORTED_PROTOCOL_VERSION,
+        ),
+        (
+            DecodeError::ClientIdentifier,
+            ReasonCode::CLIENT_IDENTIFIER_NOT_VALID,
+        ),
+    ];
+    for (error, code) in codes {
+        assert_eq!(error.reason_code(), code, "{error}");
+    }
     assert_eq!(ReasonCode::NOT_AUTHORIZED.to_string(), "not authorized");
     assert!(ReasonCode::UNSPECIFIED_ERROR.is_error());
     assert!(!ReasonCode::RE_AUTHENTICATE.is_error());

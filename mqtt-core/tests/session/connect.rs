@@ -426,6 +426,8 @@ fn subscriptions_of_the_options_are_made_when_the_server_has_no_session() {
         let again = trace.sends_subscribe(crate::common::FILTERS);
         let id = trace.sends_message(&queued);
         assert_ne!(id, again);
+        trace.peer_sends(&crate::common::suback(trace.version(), again, &[0, 2]));
+        assert_eq!(trace.session.counters().subscriptions_refused, 1);
     });
 }
 

@@ -331,6 +331,16 @@ fn filters_that_the_server_does_not_have_are_refused() {
                 refused,
                 Err(PublishError::SubscriptionIdentifiersNotSupported)
             );
+            let without = trace.session.subscribe(&filters, Properties::NONE, true);
+            assert!(without.is_ok());
+            trace.sends_subscribe(&[("a", QoS::AtMostOnce)]);
+            // Another link, to a server that has them.
+            trace.loses_link();
+            trace.is_connected();
+            trace.looks_away();
+            let accepted = trace.session.subscribe(&filters, properties, true);
+            assert!(accepted.is_ok());
+            trace.sends_subscribe(&[("a", QoS::AtMostOnce)]);
         },
     );
 }
@@ -693,6 +703,22 @@ fn a_message_that_waited_too_long_is_not_sent() {
                 assert_eq!(publish.properties.message_expiry_interval(), Some(53));
                 assert_eq!(publish.properties.content_type(), Some("x"));
             }
+        },
+    );
+}
+
+/// The bytes of this payload read as an interval of one second.
+#[test]
+fn on_3_1_1_a_message_does_not_expire() {
+    converse_in(
+        Version::V3_1_1,
+        |_| {},
+        |trace| {
+            let properties = expiring(1);
+            let message = Message::new("a", b"\x05\x02\0\0\0\x01");
+            trace.publishes(&message.properties(Properties::from(&properties)));
+            trace.at(10_000).is_connected();
+            trace.sends_message(&message);
         },
     );
 }

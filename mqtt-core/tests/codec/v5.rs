@@ -48,6 +48,10 @@ fn getters_find_properties_from_a_list_and_from_the_wire() {
         assert!(properties.user_properties().eq([("k", "1"), ("k", "2")]));
         assert!(properties.subscription_identifiers().eq([1, 268_435_455]));
     }
+    let bytes = [Property::PayloadFormatIndicator(false)];
+    let bytes = Properties::from(&bytes);
+    assert_eq!(bytes.payload_format_indicator(), Some(false));
+    assert_eq!(Properties::NONE.payload_format_indicator(), None);
 }
 
 #[test]

@@ -177,6 +177,35 @@ fn an_auth_that_ends_behind_its_code_is_cut_off() {
     );
 }
 
+#[test]
+fn properties_are_equal_if_they_say_the_same_in_the_same_order() {
+    let one = Property::UserProperty("k", "1");
+    let two = Property::UserProperty("k", "2");
+    let list = [one, two];
+    let properties = Properties::from(&list);
+    assert_eq!(properties, Properties::from(&[one, two]));
+    for other in [&[two, one][..], &[one], &[one, one], &[]] {
+        assert_ne!(properties, Properties::from(other));
+    }
+}
+
+#[test]
+fn printed_properties_can_be_read() {
+    let list = [
+        Property::UserProperty("name", "value"),
+        Property::SubscriptionIdentifier(NonZeroU32::new(77).unwrap()),
+    ];
+    let properties = Properties::from(&list);
+    assert_eq!(
+        format!("{properties:?}"),
+        "[UserProperty(\"name\", \"value\"), SubscriptionIdentifier(77)]"
+    );
+    let names = format!("{:?}", properties.user_properties());
+    assert_eq!(names, "[(\"name\", \"value\")]");
+    let identifiers = format!("{:?}", properties.subscription_identifiers());
+    assert_eq!(identifiers, "[77]");
+}
+
 /// MQTT 5 [MQTT-1.5.4-2] [MQTT-3.3.2-19]
 #[test]
 fn encoders_refuse_properties_that_are_out_of_place() {

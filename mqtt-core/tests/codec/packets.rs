@@ -474,6 +474,17 @@ fn filters_match_as_the_standard_says() {
     }
 }
 
+/// More bytes would not help: nobody is to wait for them.
+#[test]
+fn a_topic_longer_than_its_packet_is_refused_at_once() {
+    let packet = [0x30, 3, 0, 2, b'a', 0x30, 3];
+    let (header, len) = FixedHeader::decode(&packet, V3_1_1).unwrap().unwrap();
+    let head = |end| PublishHead::decode(header, &packet[len..end], V3_1_1);
+    assert_eq!(head(4), Ok(None));
+    assert_eq!(head(5), Err(DecodeError::Truncated));
+    assert_eq!(head(7), Err(DecodeError::Truncated));
+}
+
 #[test]
 fn errors_know_who_broke_which_rule() {
     assert_eq!(DecodeError::Truncated.kind(), Fault::Malformed);

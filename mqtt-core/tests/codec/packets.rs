@@ -2,9 +2,9 @@
 
 use mqtt_core::codec::{
     Ack, Connect, DecodeError, Disconnect, EncodeError, Fault, FixedHeader, Packet,
-    PacketIdentifier, PacketType, Properties, Publish, PublishHead, QoS, ReasonCode, SubAck,
-    Subscribe, Subscription, TopicError, TopicFilter, TopicName, UnsubAck, Unsubscribe, Version,
-    Will, Writer, encode_ack, encode_ping_req,
+    PacketIdentifier, PacketType, Properties, Publish, PublishHead, QoS, Reader, ReasonCode,
+    SubAck, Subscribe, Subscription, TopicError, TopicFilter, TopicName, UnsubAck, Unsubscribe,
+    Version, Will, Writer, encode_ack, encode_ping_req,
 };
 
 const V3_1_1: Version = Version::V3_1_1;
@@ -517,6 +517,32 @@ fn errors_know_who_broke_which_rule() {
     assert_eq!(ReasonCode::NOT_AUTHORIZED.to_string(), "not authorized");
     assert!(ReasonCode::UNSPECIFIED_ERROR.is_error());
     assert!(!ReasonCode::RE_AUTHENTICATE.is_error());
+}
+
+#[test]
+fn what_is_printed_says_what_it_is() {
+    assert_eq!(
+        format!("{:?}", ReasonCode::NOT_AUTHORIZED),
+        "ReasonCode(0x87 not authorized)"
+    );
+    assert_eq!(
+        format!("{:?}", Reader::new(b"abc")),
+        "Reader { rest_len: 3 }"
+    );
+    let mut room = [0; 9];
+    assert!(format!("{:?}", Writer::new(&mut room)).contains("spare_len: 9"));
+    let filters = [TopicFilter::new("a/#").unwrap()];
+    let unsubscribe = Unsubscribe::new(identifier(1), &filters);
+    assert!(format!("{unsubscribe:?}").contains("a/#"));
+    let subscriptions = [Subscription::new(filters[0], QoS::AtLeastOnce)];
+    let subscribe = Subscribe::new(identifier(1), &subscriptions);
+    assert!(format!("{subscribe:?}").contains("a/#"));
+    let mut connect = Connect::new("dev1");
+    connect.will = Some(Will::new(topic("last/words"), b"off"));
+    for part in ["dev1", "last/words"] {
+        assert!(format!("{connect:?}").contains(part));
+    }
+    assert!(format!("{:?}", connect.will).contains("payload_len: 3"));
 }
 
 #[test]

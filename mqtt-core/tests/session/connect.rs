@@ -192,6 +192,7 @@ fn every_connection_has_exactly_one_connect() {
             }
             assert_eq!(trace.session.counters().connections, 3);
             assert_eq!(trace.session.epoch(), 3);
+            assert_eq!(trace.session.version(), trace.version());
         },
     );
 }

@@ -45,6 +45,7 @@ fn at_least_once_is_done_with_puback() {
             trace.is_connected();
             let (ticket, id) = trace.publishes_and_sends(&ONE);
             trace.is_pending(ticket);
+            assert!(!trace.session.is_idle());
             trace.peer_sends(&puback(id));
             trace.succeeds(ticket);
             trace.peer_sends(&puback(id));

@@ -267,6 +267,32 @@ fn a_stream_waits_for_room_and_says_when_waiting_is_of_no_use() {
     });
 }
 
+/// A stream takes all room there is, and what is queued slides together for it.
+#[test]
+fn messages_that_make_way_for_a_stream_are_sent_once_and_in_order() {
+    let (one, two) = (Message::new("q", b"1"), Message::new("q", b"2"));
+    let done = Message::new("d", b"").at_least_once();
+    let streamed = Message::new("s", b"");
+    converse(
+        |_| {},
+        |trace| {
+            trace.is_connected();
+            let sent = [(); 2].map(|()| trace.publishes_and_sends(&done));
+            trace.publishes(&one);
+            trace.publishes(&two);
+            for (ticket, id) in sent {
+                trace.peer_sends(&puback(id));
+                trace.succeeds(ticket);
+            }
+            trace.begins_stream(&streamed, 0).unwrap();
+            for message in [one, two, streamed] {
+                trace.sends_message(&message);
+            }
+            trace.is_silent();
+        },
+    );
+}
+
 #[test]
 fn a_stream_needs_room_for_a_byte_behind_its_head() {
     // CONNECT lies in front; the remaining length of so large a packet takes four bytes.

@@ -532,6 +532,34 @@ fn an_alias_makes_no_packet_larger_than_the_server_accepts() {
     });
 }
 
+/// With the alias, one length field or both have a byte more.
+#[test]
+fn an_alias_that_lengthens_the_length_fields_is_not_sent_above_the_limit() {
+    let text = "x".repeat(120);
+    let long = [Property::UserProperty("k", &text)];
+    let cases = [(&[][..], 123, 129, 4), (&long, 16_253, 16_386, 5)];
+    for (properties, payload, len, growth) in cases {
+        for (spare, alias) in [(growth - 1, None), (growth + 1, Some(1))] {
+            let mut setup = Setup::new(V5);
+            aliases(64)(&mut setup);
+            setup.tx = 40_000;
+            let transmit = 20_000;
+            let mut trace = Trace::new(
+                &setup,
+                crate::common::Way {
+                    transmit,
+                    ..IN_ONE_PIECE
+                },
+            );
+            let maximum = maximum_packet_size(len + spare);
+            trace.is_connected_by(&accepted(&[Property::TopicAliasMaximum(9), maximum]));
+            let payload = vec![b'p'; payload];
+            trace.publishes(&Message::new("a", &payload).properties(Properties::from(properties)));
+            assert_eq!(sends_alias(&mut trace), ("a", alias), "{len} {spare}");
+        }
+    }
+}
+
 #[test]
 fn an_alias_is_dropped_where_the_output_is_short() {
     for transmit in 16..80 {

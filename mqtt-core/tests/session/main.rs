@@ -5,6 +5,7 @@ mod common;
 mod connect;
 mod cut;
 mod errors;
+mod kept;
 mod outbox;
 mod publish;
 mod random;

@@ -1,9 +1,10 @@
 //! A client with its runner on the tokio runtime.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use mqtt_std::{Client, Error, Inbox, Options};
+use mqtt_std::{Client, Error, Inbox, LinkState, Options};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -42,6 +43,20 @@ pub async fn connect_as_told(options: Options) -> anyhow::Result<(Client, Inbox,
         // The runner knows more than how the link ended: the host, the certificate.
         error = link.ended() => Err(error),
         Ok(_) = client.connected() => Ok((client.clone(), inbox, link)),
+    }
+}
+
+/// Tells on standard error what becomes of the link from now on, for programs whose standard output is something else.
+pub async fn tell(client: &Client) -> Infallible {
+    let mut state = client.state();
+    loop {
+        state = client.state_change(state).await;
+        if matches!(
+            state,
+            LinkState::Connected { .. } | LinkState::Waiting { .. }
+        ) {
+            eprintln!("link: {state}");
+        }
     }
 }
 

@@ -114,6 +114,16 @@ impl fmt::Display for Error {
             }
             Self::Lost {
                 broker,
+                end: LinkEnd::Session(SessionError::ConnAckTimeout),
+                ..
+            } => {
+                write!(
+                    f,
+                    "broker {broker} does not answer (is it an MQTT port, and without TLS?)"
+                )
+            }
+            Self::Lost {
+                broker,
                 failure: Some(failure),
                 ..
             } => write!(f, "link to {broker} lost: {failure}"),
@@ -200,6 +210,10 @@ mod tests {
             (
                 told(LinkEnd::PeerClosed, reset(), false),
                 "broker h:1 closed the link without an answer (is it an MQTT port, and without TLS?)",
+            ),
+            (
+                told(LinkEnd::Session(SessionError::ConnAckTimeout), None, false),
+                "broker h:1 does not answer (is it an MQTT port, and without TLS?)",
             ),
             (
                 told(LinkEnd::PeerClosed, None, true),

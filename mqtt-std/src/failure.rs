@@ -141,6 +141,9 @@ impl fmt::Display for ConnectFailure {
             Self::Closed(Stage::Tls) => {
                 f.write_str("the peer closed the link during the TLS handshake (does this port speak TLS?)")
             }
+            Self::Closed(Stage::WebSocket) => {
+                f.write_str("the peer closed the link during the WebSocket handshake (does this port speak HTTP?)")
+            }
             Self::Closed(stage) => write!(f, "the peer closed the link during {stage}"),
             Self::UnknownAuthority => {
                 f.write_str("the broker's certificate is signed by an unknown authority (a private CA must be added)")

@@ -147,7 +147,8 @@ impl OutboxFile {
         let bytes = fs::read(&self.path)?;
         if !bytes.starts_with(MAGIC) {
             if !MAGIC.starts_with(&bytes) {
-                return Err(io::ErrorKind::InvalidData.into());
+                let none = "not the file of an outbox";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, none));
             }
             self.file.write_all_at(MAGIC, 0)?;
         }
@@ -369,7 +370,10 @@ fn lock(path: &Path) -> io::Result<File> {
         .open(path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        Err(TryLockError::WouldBlock) => Err(io::Error::new(
+            io::ErrorKind::WouldBlock,
+            "in use already, by this program or another",
+        )),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }

@@ -397,7 +397,14 @@ fn a_wrong_command_line_is_explained() {
             .unwrap();
         assert!(!output.status.success());
         assert!(!output.stderr.is_empty());
+        assert!(output.stdout.is_empty());
     }
+    let help = Command::new(env!("CARGO_BIN_EXE_simulator"))
+        .arg("--help")
+        .output()
+        .unwrap();
+    assert!(help.status.success());
+    assert!(help.stdout.starts_with(b"usage: simulator "));
 }
 
 #[test]

@@ -1,15 +1,17 @@
 //! Proof that the simulation can fail: deliberate mistakes in session and client, each of which it must catch.
 
+mod all;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::simulate::PROFILE;
 use crate::table::Table;
-use crate::workspace::{Workspace, cargo, command, read, root};
+use crate::workspace::{Workspace, cargo, command, root};
 
 /// The list, from the root.
 const LIST: &str = "tests/simulation/mutations.toml";
@@ -22,16 +24,13 @@ pub(crate) struct Arguments {
     /// Seeds until a mutation counts as missed
     #[arg(long, default_value_t = 400_000)]
     seeds: u64,
-    /// Only those whose name contains this text
+    /// Only those whose name contains this text; with `--all`, whose path, function or change matches it
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
     /// cargo-mutants instead: every change it can think of in session and codec, against all tests of the core and
     /// the simulation; takes hours, and is installed when it is missing
     #[arg(long)]
     all: bool,
-    /// A part of that, as `3/40`
-    #[arg(long, requires = "all")]
-    shard: Option<String>,
 }
 
 /// One mistake.
@@ -55,7 +54,7 @@ struct List {
 /// Makes each mistake in a copy of the sources, and fails if one is not caught.
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     if arguments.all {
-        return run_all(arguments.shard.as_deref());
+        return all::run(arguments.only.as_deref());
     }
     let scratch = Workspace::load()?.target_dir.join("mutants");
     copy_sources(&scratch)?;
@@ -182,47 +181,6 @@ fn live(program: &Path, seeds: u64) -> Result<String> {
         Some(0 | 1) => Ok(String::from_utf8(output.stdout)?),
         _ => bail!("simulate: {}", output.status),
     }
-}
-
-/// cargo-mutants on session and codec.
-fn run_all(shard: Option<&str>) -> Result<()> {
-    if read(cargo().args(["mutants", "--version"])).is_err() {
-        succeed(cargo().args(["install", "-q", "--locked", "cargo-mutants"]))?;
-    }
-    let mut mutants = cargo();
-    mutants
-        .args([
-            "mutants",
-            "--package",
-            "mqtt-core",
-            "--features",
-            "mqtt-core/client,mqtt-core/v5",
-        ])
-        .args([
-            "--file",
-            "mqtt-core/src/session/**",
-            "--file",
-            "mqtt-core/src/codec/**",
-        ])
-        .args([
-            "--test-package",
-            "mqtt-core,mqtt-simulation",
-            "--no-shuffle",
-        ])
-        .args(["--output", "target"]);
-    if let Some(shard) = shard {
-        mutants.args(["--shard", shard]);
-    }
-    mutants.args(["--", "--tests"]);
-    succeed(&mut mutants)
-}
-
-fn succeed(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start {command:?}"))?;
-    ensure!(status.success(), "{command:?}: {status}");
-    Ok(())
 }
 
 #[cfg(test)]

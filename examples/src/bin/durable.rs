@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use clap::Parser;
 use examples::arguments::Connection;
 use examples::ending::{self, Interrupt};
+use examples::link;
 use mqtt_std::{Interval, Loss, Message, Outbox, OutboxFile};
 use tokio::io::{AsyncBufReadExt as _, BufReader, stdin};
 
@@ -23,10 +24,10 @@ struct Arguments {
     #[arg(short, long)]
     topic: String,
     /// File that keeps the messages until the broker has them
-    #[arg(short, long)]
+    #[arg(short, long, value_name = "FILE")]
     outbox: PathBuf,
     /// Milliseconds between two messages
-    #[arg(long, default_value = "0")]
+    #[arg(long, value_name = "MS", default_value = "0")]
     pause: u32,
 }
 
@@ -51,12 +52,18 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let (client, _inbox, mut runner) = mqtt_std::new(arguments.connection.options()?)?;
     let outbox = mqtt_std::outbox(&client, store, RECORD_LEN);
     let running = tokio::spawn(async move { runner.run().await });
-    tokio::select! {
-        done = deliver(&outbox, &arguments) => done?,
-        () = interrupt.wait() => eprintln!("what is not delivered waits in {}", path.display()),
-    }
+    let done = tokio::select! {
+        done = deliver(&outbox, &arguments) => done,
+        never = link::tell(&client) => match never {},
+        () = interrupt.wait() => {
+            eprintln!("what is not delivered waits in {}", path.display());
+            Ok(())
+        }
+    };
     client.disconnect().await;
-    Ok(running.await??)
+    // First, as it knows more of a link that is given up: which broker it was.
+    running.await??;
+    done
 }
 
 /// Takes all lines in, and returns when the broker has them.
@@ -79,7 +86,8 @@ async fn take_in(outbox: &Outbox, topic: &str) -> anyhow::Result<()> {
         .context("cannot read standard input")?
     {
         let message = Message::new(topic, &line).at_least_once();
-        Box::pin(outbox.publish(&message)).await?;
+        let taken = Box::pin(outbox.publish(&message)).await;
+        taken.with_context(|| format!("cannot publish on {topic}"))?;
     }
     Ok(())
 }

@@ -59,9 +59,14 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .connection
         .options()?
         .reconnect(Reconnect::never());
-    let (client, _inbox, mut link) = link::connect(&options).await?;
+    let (client, _inbox, mut link) = tokio::select! {
+        connected = link::connect(&options) => connected?,
+        () = interrupt.wait() => return Ok(()),
+    };
     tokio::select! {
-        published = publish(&client, &arguments) => published?,
+        published = publish(&client, &arguments) => {
+            published.with_context(|| format!("cannot publish on {}", arguments.topic))?;
+        }
         error = link.ended() => return Err(error),
         () = interrupt.wait() => {}
     }

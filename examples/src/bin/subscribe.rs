@@ -45,6 +45,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let ended = tokio::select! {
         printed = print_messages(&mut inbox, &arguments) => printed,
         failed = keep_subscribed(&client, &arguments) => failed,
+        never = link::tell(&client) => match never {},
         error = link.ended() => Err(error),
         () = interrupt.wait() => Ok(()),
     };

@@ -38,7 +38,7 @@ struct Arguments {
     #[arg(short, long, default_value = "example/tls")]
     topic: String,
     /// Text to publish
-    #[arg(short, long, default_value = "hello")]
+    #[arg(short, long, value_name = "TEXT", default_value = "hello")]
     message: String,
 }
 

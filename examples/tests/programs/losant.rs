@@ -98,6 +98,9 @@ fn failures_are_one_line_and_status_1() {
     let nobody = format!("mqtt://{}", closed_port());
     assert_fails(LOSANT, &arguments(&nobody, "x"), "connection refused");
     assert_fails(LOSANT, &arguments("http://localhost", "x"), "http");
+    let typo = Program::start(LOSANT, &["--device-id", "575ecf"]).end();
+    assert_eq!(typo.status.code(), Some(2), "{typo:?}");
+    assert!(typo.stderr.contains("24 hexadecimal digits"), "{typo:?}");
 }
 
 #[test]

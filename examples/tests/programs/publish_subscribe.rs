@@ -1,8 +1,12 @@
 //! `publish` and `subscribe` together, over an embedded broker.
 
+use std::net::TcpListener;
+
 use examples::broker::EmbeddedBroker;
+use mqtt_tests::proxy::Proxy;
 
 use crate::program::Program;
+use crate::simulator::{assert_fails, assert_succeeded, simulator};
 
 const SUBSCRIBE: &str = env!("CARGO_BIN_EXE_subscribe");
 const PUBLISH: &str = env!("CARGO_BIN_EXE_publish");
@@ -113,8 +117,48 @@ fn failures_are_one_line_and_status_1() {
         assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
     }
     let (_runtime, url) = broker();
-    let ended = Program::start(PUBLISH, &["--url", &url, "-t", "a/#", "-m", "x"]).end();
-    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    let bad_topic = ["--url", &url, "-t", "a/#", "-m", "x"];
+    assert_fails(PUBLISH, &bad_topic, "cannot publish on a/#");
+}
+
+#[test]
+fn ctrl_c_ends_a_program_whose_broker_says_nothing() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("mqtt://{}", silent.local_addr().unwrap());
+    for (program, arguments) in [
+        (PUBLISH, &["--url", &url, "-t", "x", "-m", "x"][..]),
+        (SUBSCRIBE, &["--url", &url, "-t", "x"]),
+    ] {
+        let program = Program::start(program, arguments);
+        let _link = silent.accept().unwrap();
+        program.interrupt();
+        assert_succeeded(&program.end());
+    }
+}
+
+#[test]
+fn subscriber_tells_that_its_link_was_lost_and_is_back() {
+    let (runtime, _) = broker();
+    let broker = runtime.block_on(EmbeddedBroker::start()).unwrap();
+    let proxy = Proxy::start(broker.port());
+    publish(
+        &broker.url(),
+        &["-t", "link", "-m", "kept", "-r", "-q", "1"],
+        b"",
+    );
+    let url = format!("mqtt://127.0.0.1:{}", proxy.port());
+    let subscriber = Program::start(SUBSCRIBE, &["--url", &url, "-t", "link"]);
+    subscriber.line_with("kept");
+    proxy.cut();
+    // Retained, it comes with each subscription.
+    subscriber.line_with("kept");
+    subscriber.interrupt();
+    let ended = subscriber.end();
+    let said: Vec<_> = ended.stderr.lines().collect();
+    let [lost, "link: connected"] = said[..] else {
+        panic!("{ended:?}");
+    };
+    assert!(lost.contains("; next attempt in "), "{lost}");
 }
 
 #[test]
@@ -144,6 +188,20 @@ fn requests_are_answered() {
             "100000 squared is 10000000000"
         ]
     );
+}
+
+#[test]
+fn a_durable_message_that_cannot_be_sent_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let outbox = folder.path().join("outbox");
+    let file = outbox.to_str().unwrap();
+    let (_simulator, url) = simulator("losant");
+    let arguments = |topic| ["--url", &url, "-t", topic, "--outbox", file];
+    let refused = format!("broker {} refused: not authorized", &url["mqtt://".len()..]);
+    assert_fails(DURABLE, &arguments("x"), &refused);
+
+    std::fs::write(&outbox, "something else").unwrap();
+    assert_fails(DURABLE, &arguments("x"), "not the file of an outbox");
 }
 
 #[test]

@@ -230,8 +230,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
         if self.core.phase == Phase::Idle {
             return;
         }
-        let may_poison = self.core.settings.poison_after != 0;
-        let mut suspect = by_peer && may_poison && self.core.was_connected;
+        let mut suspect = by_peer && self.core.was_connected;
         let partial = core::mem::take(&mut self.core.partial);
         self.core.partial_sent = 0;
         self.core.phase = Phase::Idle;
@@ -265,7 +264,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
             } else if sent && slot.len == 0 {
                 // A streamed payload was not kept.
                 self.finish(index, failure::LINK_LOST, 0);
-            } else if suspect && (sent || is_partial) {
+            } else if suspect && (state.is_in(states::IN_FLIGHT) || is_partial) {
                 suspect = false;
                 self.strike(index);
             }
@@ -278,7 +277,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     fn strike(&mut self, index: usize) {
         let limit = self.core.settings.poison_after;
         let slot = self.slot(index);
-        slot.marks = slot.marks.saturating_add(marks::STRIKE);
+        slot.marks = slot.marks.wrapping_add(marks::STRIKE);
         if slot.marks / marks::STRIKE >= limit {
             self.finish(index, failure::POISON, 0);
         }

@@ -53,7 +53,7 @@ pub struct Options<'a> {
     /// they are reported as [`SessionLost`](super::DeliveryError::SessionLost).
     pub redeliver_exactly_once: bool,
     /// Set a message aside after the server has closed this many links in a row while it was the oldest
-    /// unacknowledged one; 0 to never do so, 15 at most. Default: 10, since links are cut for other reasons too.
+    /// unacknowledged one; 0, or more than 15, to never do so. Default: 10, since links are cut for other reasons too.
     pub poison_after: u8,
     /// Longest wait for CONNACK in milliseconds. Default: 30,000.
     pub connack_timeout_ms: u32,
@@ -334,10 +334,11 @@ impl Settings {
             version: options.version,
             redeliver_exactly_once: options.redeliver_exactly_once,
             always_resubscribe: options.always_resubscribe,
-            poison_after: if options.poison_after < 15 {
+            poison_after: if options.poison_after.wrapping_sub(1) < 15 {
                 options.poison_after
             } else {
-                15
+                // A slot counts to 15.
+                16
             },
             receive_maximum: at_least_one(options.receive_maximum),
             max_in_flight: at_least_one(options.max_in_flight),

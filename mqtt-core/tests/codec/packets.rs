@@ -2,9 +2,9 @@
 
 use mqtt_core::codec::{
     Ack, Connect, DecodeError, Disconnect, EncodeError, Fault, FixedHeader, Packet,
-    PacketIdentifier, PacketType, Properties, Publish, PublishHead, QoS, ReasonCode, SubAck,
-    Subscribe, Subscription, TopicError, TopicFilter, TopicName, UnsubAck, Unsubscribe, Version,
-    Will, Writer, encode_ack, encode_ping_req,
+    PacketIdentifier, PacketType, Properties, Publish, PublishHead, QoS, Reader, ReasonCode,
+    SubAck, Subscribe, Subscription, TopicError, TopicFilter, TopicName, UnsubAck, Unsubscribe,
+    Version, Will, Writer, encode_ack, encode_ping_req,
 };
 
 const V3_1_1: Version = Version::V3_1_1;
@@ -474,6 +474,17 @@ fn filters_match_as_the_standard_says() {
     }
 }
 
+/// More bytes would not help: nobody is to wait for them.
+#[test]
+fn a_topic_longer_than_its_packet_is_refused_at_once() {
+    let packet = [0x30, 3, 0, 2, b'a', 0x30, 3];
+    let (header, len) = FixedHeader::decode(&packet, V3_1_1).unwrap().unwrap();
+    let head = |end| PublishHead::decode(header, &packet[len..end], V3_1_1);
+    assert_eq!(head(4), Ok(None));
+    assert_eq!(head(5), Err(DecodeError::Truncated));
+    assert_eq!(head(7), Err(DecodeError::Truncated));
+}
+
 #[test]
 fn errors_know_who_broke_which_rule() {
     assert_eq!(DecodeError::Truncated.kind(), Fault::Malformed);
@@ -486,21 +497,52 @@ fn errors_know_who_broke_which_rule() {
         Fault::ProtocolError
     );
     assert_eq!(DecodeError::WrongDirection.kind(), Fault::ProtocolError);
-    assert_eq!(
-        DecodeError::String.reason_code(),
-        ReasonCode::MALFORMED_PACKET
-    );
-    assert_eq!(
-        DecodeError::EmptyList.reason_code(),
-        ReasonCode::PROTOCOL_ERROR
-    );
-    assert_eq!(
-        DecodeError::TopicAlias.reason_code(),
-        ReasonCode::TOPIC_ALIAS_INVALID
-    );
+    let codes = [
+        (DecodeError::String, ReasonCode::MALFORMED_PACKET),
+        (DecodeError::EmptyList, ReasonCode::PROTOCOL_ERROR),
+        (DecodeError::TopicAlias, ReasonCode::TOPIC_ALIAS_INVALID),
+        (DecodeError::TopicWildcard, ReasonCode::TOPIC_NAME_INVALID),
+        (
+            DecodeError::ProtocolVersion,
+            ReasonCode::UNSUPPORTED_PROTOCOL_VERSION,
+        ),
+        (
+            DecodeError::ClientIdentifier,
+            ReasonCode::CLIENT_IDENTIFIER_NOT_VALID,
+        ),
+    ];
+    for (error, code) in codes {
+        assert_eq!(error.reason_code(), code, "{error}");
+    }
     assert_eq!(ReasonCode::NOT_AUTHORIZED.to_string(), "not authorized");
     assert!(ReasonCode::UNSPECIFIED_ERROR.is_error());
     assert!(!ReasonCode::RE_AUTHENTICATE.is_error());
+}
+
+#[test]
+fn what_is_printed_says_what_it_is() {
+    assert_eq!(
+        format!("{:?}", ReasonCode::NOT_AUTHORIZED),
+        "ReasonCode(0x87 not authorized)"
+    );
+    assert_eq!(
+        format!("{:?}", Reader::new(b"abc")),
+        "Reader { rest_len: 3 }"
+    );
+    let mut room = [0; 9];
+    assert!(format!("{:?}", Writer::new(&mut room)).contains("spare_len: 9"));
+    let filters = [TopicFilter::new("a/#").unwrap()];
+    let unsubscribe = Unsubscribe::new(identifier(1), &filters);
+    assert!(format!("{unsubscribe:?}").contains("a/#"));
+    let subscriptions = [Subscription::new(filters[0], QoS::AtLeastOnce)];
+    let subscribe = Subscribe::new(identifier(1), &subscriptions);
+    assert!(format!("{subscribe:?}").contains("a/#"));
+    let mut connect = Connect::new("dev1");
+    connect.will = Some(Will::new(topic("last/words"), b"off"));
+    for part in ["dev1", "last/words"] {
+        assert!(format!("{connect:?}").contains(part));
+    }
+    assert!(format!("{:?}", connect.will).contains("payload_len: 3"));
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use core::num::{NonZeroU16, NonZeroU32};
 
 use mqtt_core::codec::{
-    Ack, Auth, ConnAck, Connect, Disconnect, EncodeError, FixedHeader, Packet, PacketIdentifier,
-    PacketType, Properties, Property, Publish, QoS, ReasonCode, SubAck, Subscribe, Subscription,
-    TopicFilter, TopicName, UnsubAck, Unsubscribe, Version, Will,
+    Ack, Auth, ConnAck, Connect, DecodeError, Disconnect, EncodeError, FixedHeader, Packet,
+    PacketIdentifier, PacketType, Properties, Property, Publish, QoS, ReasonCode, SubAck,
+    Subscribe, Subscription, TopicFilter, TopicName, UnsubAck, Unsubscribe, Version, Will,
 };
 
 const V3_1_1: Version = Version::V3_1_1;
@@ -48,6 +48,162 @@ fn getters_find_properties_from_a_list_and_from_the_wire() {
         assert!(properties.user_properties().eq([("k", "1"), ("k", "2")]));
         assert!(properties.subscription_identifiers().eq([1, 268_435_455]));
     }
+    let bytes = [Property::PayloadFormatIndicator(false)];
+    let bytes = Properties::from(&bytes);
+    assert_eq!(bytes.payload_format_indicator(), Some(false));
+    assert_eq!(Properties::NONE.payload_format_indicator(), None);
+}
+
+#[test]
+fn getters_find_what_a_client_asks_for() {
+    let no = [
+        Property::RequestResponseInformation(false),
+        Property::RequestProblemInformation(false),
+    ];
+    let yes = [
+        Property::SessionExpiryInterval(u32::MAX),
+        Property::ReceiveMaximum(NonZeroU16::new(20).unwrap()),
+        Property::MaximumPacketSize(NonZeroU32::new(70_000).unwrap()),
+        Property::TopicAliasMaximum(3),
+        Property::RequestResponseInformation(true),
+        Property::RequestProblemInformation(true),
+    ];
+    let delay = [Property::WillDelayInterval(9)];
+    let mut connect = Connect::new("c");
+    connect.will = Some(Will {
+        properties: Properties::from(&delay),
+        ..Will::new(topic("w"), b"")
+    });
+    connect.properties = Properties::from(&yes);
+    let mut buffer = [0; 100];
+    let Packet::Connect(received) = sent(&Packet::Connect(connect), &mut buffer) else {
+        panic!("not a CONNECT");
+    };
+    for connect in [connect, received] {
+        let properties = connect.properties;
+        assert_eq!(properties.session_expiry_interval(), Some(u32::MAX));
+        assert_eq!(properties.receive_maximum(), Some(20));
+        assert_eq!(properties.maximum_packet_size(), Some(70_000));
+        assert_eq!(properties.topic_alias_maximum(), Some(3));
+        assert_eq!(properties.request_response_information(), Some(true));
+        assert_eq!(properties.request_problem_information(), Some(true));
+        assert_eq!(properties.will_delay_interval(), None);
+        let will = connect.will.unwrap().properties;
+        assert_eq!(will.will_delay_interval(), Some(9));
+        assert_eq!(will.request_response_information(), None);
+        assert_eq!(will.request_problem_information(), None);
+    }
+    connect.properties = Properties::from(&no);
+    let mut buffer = [0; 100];
+    let Packet::Connect(received) = sent(&Packet::Connect(connect), &mut buffer) else {
+        panic!("not a CONNECT");
+    };
+    for properties in [connect.properties, received.properties] {
+        assert_eq!(properties.request_response_information(), Some(false));
+        assert_eq!(properties.request_problem_information(), Some(false));
+    }
+}
+
+#[test]
+fn getters_find_what_a_server_announces() {
+    let limited = [
+        Property::MaximumQoS(QoS::AtMostOnce),
+        Property::RetainAvailable(false),
+        Property::WildcardSubscriptionAvailable(false),
+        Property::SubscriptionIdentifierAvailable(false),
+        Property::SharedSubscriptionAvailable(false),
+        Property::ServerKeepAlive(30),
+        Property::AssignedClientIdentifier("assigned"),
+        Property::ResponseInformation("answers/here"),
+        Property::ServerReference("other.example"),
+        Property::ReasonString("because"),
+        Property::AuthenticationMethod("method"),
+        Property::AuthenticationData(b"data"),
+    ];
+    let unlimited = [
+        Property::MaximumQoS(QoS::AtLeastOnce),
+        Property::RetainAvailable(true),
+        Property::WildcardSubscriptionAvailable(true),
+        Property::SubscriptionIdentifierAvailable(true),
+        Property::SharedSubscriptionAvailable(true),
+    ];
+    let connack = |list: &'static [Property<'static>]| ConnAck {
+        session_present: false,
+        code: ReasonCode::SUCCESS,
+        properties: Properties::from(list),
+    };
+    for (list, qos, available) in [
+        (&limited[..], QoS::AtMostOnce, false),
+        (&unlimited[..], QoS::AtLeastOnce, true),
+    ] {
+        let connack = connack(list.to_vec().leak());
+        let mut buffer = [0; 200];
+        let Packet::ConnAck(received) = sent(&Packet::ConnAck(connack), &mut buffer) else {
+            panic!("not a CONNACK");
+        };
+        for properties in [connack.properties, received.properties] {
+            assert_eq!(properties.maximum_qos(), Some(qos));
+            for flag in [
+                properties.retain_available(),
+                properties.wildcard_subscription_available(),
+                properties.subscription_identifier_available(),
+                properties.shared_subscription_available(),
+            ] {
+                assert_eq!(flag, Some(available));
+            }
+            let only = |limited| if available { None } else { Some(limited) };
+            assert_eq!(properties.server_keep_alive().is_some(), !available);
+            assert_eq!(properties.assigned_client_identifier(), only("assigned"));
+            assert_eq!(properties.response_information(), only("answers/here"));
+            assert_eq!(properties.server_reference(), only("other.example"));
+            assert_eq!(properties.reason_string(), only("because"));
+            assert_eq!(properties.authentication_method(), only("method"));
+            let data = properties.authentication_data();
+            assert_eq!(data, (!available).then_some(&b"data"[..]));
+        }
+    }
+}
+
+/// MQTT 5 §3.15.2.1: only an AUTH without a code may go without properties.
+#[test]
+fn an_auth_that_ends_behind_its_code_is_cut_off() {
+    let header = FixedHeader::decode(&[0xf0, 1, 0x18], V5)
+        .unwrap()
+        .unwrap()
+        .0;
+    assert_eq!(
+        Packet::decode(header, &[0x18], V5),
+        Err(DecodeError::Truncated)
+    );
+}
+
+#[test]
+fn properties_are_equal_if_they_say_the_same_in_the_same_order() {
+    let one = Property::UserProperty("k", "1");
+    let two = Property::UserProperty("k", "2");
+    let list = [one, two];
+    let properties = Properties::from(&list);
+    assert_eq!(properties, Properties::from(&[one, two]));
+    for other in [&[two, one][..], &[one], &[one, one], &[]] {
+        assert_ne!(properties, Properties::from(other));
+    }
+}
+
+#[test]
+fn printed_properties_can_be_read() {
+    let list = [
+        Property::UserProperty("name", "value"),
+        Property::SubscriptionIdentifier(NonZeroU32::new(77).unwrap()),
+    ];
+    let properties = Properties::from(&list);
+    assert_eq!(
+        format!("{properties:?}"),
+        "[UserProperty(\"name\", \"value\"), SubscriptionIdentifier(77)]"
+    );
+    let names = format!("{:?}", properties.user_properties());
+    assert_eq!(names, "[(\"name\", \"value\")]");
+    let identifiers = format!("{:?}", properties.subscription_identifiers());
+    assert_eq!(identifiers, "[77]");
 }
 
 /// MQTT 5 [MQTT-1.5.4-2] [MQTT-3.3.2-19]
@@ -342,6 +498,13 @@ fn properties_are_left_out_of_3_1_1() {
     let mut buffer = [0; 20];
     assert_eq!(publish.encode(V3_1_1, &mut buffer), Ok(6));
     assert_eq!(publish.encode(V5, &mut buffer), Ok(11));
+}
+
+/// What the peer reads.
+fn sent<'b>(packet: &Packet<'_>, buffer: &'b mut [u8]) -> Packet<'b> {
+    let len = packet.encode(V5, buffer).unwrap();
+    let (header, header_len) = FixedHeader::decode(buffer, V5).unwrap().unwrap();
+    Packet::decode(header, &buffer[header_len..len], V5).unwrap()
 }
 
 fn topic(name: &str) -> TopicName<'_> {

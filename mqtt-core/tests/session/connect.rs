@@ -192,6 +192,7 @@ fn every_connection_has_exactly_one_connect() {
             }
             assert_eq!(trace.session.counters().connections, 3);
             assert_eq!(trace.session.epoch(), 3);
+            assert_eq!(trace.session.version(), trace.version());
         },
     );
 }
@@ -426,6 +427,8 @@ fn subscriptions_of_the_options_are_made_when_the_server_has_no_session() {
         let again = trace.sends_subscribe(crate::common::FILTERS);
         let id = trace.sends_message(&queued);
         assert_ne!(id, again);
+        trace.peer_sends(&crate::common::suback(trace.version(), again, &[0, 2]));
+        assert_eq!(trace.session.counters().subscriptions_refused, 1);
     });
 }
 
@@ -445,6 +448,25 @@ fn subscriptions_of_the_options_can_be_made_each_time() {
             trace.loses_link();
         }
     });
+}
+
+#[test]
+fn up_to_255_subscriptions_are_made_at_once() {
+    for version in VERSIONS {
+        let mut setup = Setup::new(*version);
+        setup.tx = 4096;
+        let mut subscribe = |count| {
+            setup.options.subscriptions = vec![crate::common::SUBSCRIPTIONS[0]; count].leak();
+            new_session(&setup).map(|_| ())
+        };
+        assert_eq!(subscribe(255), Ok(()));
+        for count in [256, 300] {
+            assert_eq!(
+                subscribe(count),
+                Err(PublishError::Encode(EncodeError::TooLong))
+            );
+        }
+    }
 }
 
 /// MQTT 3.1.1 [MQTT-3.8.4-5]

@@ -4,6 +4,8 @@ mod common;
 
 mod connect;
 mod cut;
+mod errors;
+mod kept;
 mod outbox;
 mod publish;
 mod random;

@@ -118,6 +118,26 @@ fn only_the_latest_message_of_a_topic_is_kept_if_wished() {
 }
 
 #[test]
+fn what_was_sent_once_is_not_given_up_for_something_newer() {
+    for policy in [OutboxPolicy::DropOldest, OutboxPolicy::KeepLatest] {
+        converse(small(policy), |trace| {
+            assert_eq!(trace.session.outbox_policy(), policy);
+            trace.options.clean_session = false;
+            trace.is_connected();
+            let messages = [medium(b'a'), medium(b'b')];
+            let ids = messages.map(|message| trace.publishes_and_sends(&message).1);
+            trace.loses_link();
+            trace.resumes();
+            // They wait to be sent again.
+            assert_eq!(trace.try_publish(&medium(b'c')), Err(PublishError::Full));
+            for (message, id) in messages.iter().zip(ids) {
+                trace.resends_message(message, id);
+            }
+        });
+    }
+}
+
+#[test]
 fn a_full_buffer_cannot_block_a_reconnect_or_an_answer() {
     converse(small(OutboxPolicy::Wait), |trace| {
         trace.options.clean_session = false;

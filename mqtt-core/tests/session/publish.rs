@@ -45,6 +45,7 @@ fn at_least_once_is_done_with_puback() {
             trace.is_connected();
             let (ticket, id) = trace.publishes_and_sends(&ONE);
             trace.is_pending(ticket);
+            assert!(!trace.session.is_idle());
             trace.peer_sends(&puback(id));
             trace.succeeds(ticket);
             trace.peer_sends(&puback(id));
@@ -90,6 +91,41 @@ fn nobody_has_to_ask_for_the_outcome() {
             assert_eq!(trace.session.counters().delivered, 2);
         },
     );
+}
+
+#[test]
+fn to_forget_one_message_forgets_no_other() {
+    converse(
+        |_| {},
+        |trace| {
+            trace.is_connected();
+            let (forgotten, first) = trace.publishes_and_sends(&ONE);
+            let (watched, second) = trace.publishes_and_sends(&ONE);
+            trace.session.forget(forgotten);
+            trace.peer_sends(&puback(first));
+            trace.peer_sends(&puback(second));
+            trace.succeeds(watched);
+            assert!(trace.session.is_idle());
+        },
+    );
+}
+
+#[test]
+fn a_message_that_the_server_has_makes_room_before_pubcomp() {
+    let set = |setup: &mut Setup| setup.tx = 200;
+    converse(set, |trace| {
+        trace.is_connected();
+        let large = Message::new("a", &[b'x'; 100]).exactly_once();
+        let (first, id) = trace.publishes_and_sends(&large);
+        assert_eq!(trace.try_publish(&large), Err(PublishError::Full));
+        trace.peer_sends(&pubrec(id));
+        trace.sends(&pubrel(id));
+        let (second, second_id) = trace.publishes_and_sends(&large);
+        trace.peer_sends(&pubcomp(id));
+        trace.succeeds(first);
+        trace.peer_acknowledges(second_id, QoS::ExactlyOnce);
+        trace.succeeds(second);
+    });
 }
 
 #[test]
@@ -153,6 +189,46 @@ fn an_answer_of_the_wrong_kind_ends_the_link() {
             },
         );
     }
+}
+
+#[test]
+fn an_answer_of_the_wrong_kind_behind_pubrel_ends_the_link() {
+    converse_in(
+        Version::V3_1_1,
+        |_| {},
+        |trace| {
+            trace.is_connected();
+            let (_, id) = trace.publishes_and_sends(&TWO);
+            trace.peer_sends(&pubrec(id));
+            trace.sends(&pubrel(id));
+            trace.peer_sends(&puback(id));
+            trace.fails_with(ProtocolError::WrongAcknowledgement);
+            trace.is_closed();
+        },
+    );
+}
+
+#[test]
+fn an_answer_to_what_this_link_has_not_sent_yet_changes_nothing() {
+    converse(keep_session, |trace| {
+        trace.is_connected();
+        let (one, one_id) = trace.publishes_and_sends(&ONE);
+        let (two, two_id) = trace.publishes_and_sends(&TWO);
+        trace.loses_link();
+        trace.resumes();
+        trace.peer_sends(&puback(one_id));
+        trace.is_pending(one);
+        trace.resends_message(&ONE, one_id);
+        trace.resends_message(&TWO, two_id);
+        trace.peer_sends(&puback(one_id));
+        trace.succeeds(one);
+        // Twice, before PUBREL could go out.
+        trace.peer_sends(&[pubrec(two_id), pubrec(two_id)].concat());
+        trace.sends(&pubrel(two_id));
+        trace.is_silent();
+        trace.peer_sends(&pubcomp(two_id));
+        trace.succeeds(two);
+    });
 }
 
 #[test]

@@ -268,6 +268,53 @@ fn a_message_that_kills_the_link_is_set_aside() {
 }
 
 #[test]
+fn a_message_that_kills_the_link_before_all_of_it_is_out_is_set_aside() {
+    for version in VERSIONS {
+        let mut setup = Setup::new(*version);
+        keep_session(&mut setup);
+        setup.options.poison_after = 2;
+        let mut trace = Trace::new(&setup, IN_ONE_PIECE);
+        trace.is_connected();
+        let poison = trace.publishes(&ONE);
+        let good = trace.publishes(&TWO);
+        for _ in 0..2 {
+            trace.is_pending(poison);
+            let now = mqtt_core::Instant::default();
+            assert_eq!(trace.session.transmit(&mut [0; 5], now), 5);
+            trace.session.link_lost(true);
+            trace.resumes();
+        }
+        trace.ends_as(poison, DeliveryError::Poison);
+        trace.is_pending(good);
+        trace.sends_message(&TWO);
+    }
+}
+
+#[test]
+fn a_server_that_closes_at_each_pubrel_does_not_keep_a_device_away_for_ever() {
+    let set = |setup: &mut Setup| {
+        keep_session(setup);
+        setup.options.poison_after = 3;
+    };
+    converse(set, |trace| {
+        trace.is_connected();
+        let (ticket, id) = trace.publishes_and_sends(&TWO);
+        trace.peer_sends(&pubrec(id));
+        trace.sends(&pubrel(id));
+        trace.peer_closes();
+        for _ in 0..2 {
+            trace.is_pending(ticket);
+            trace.resumes();
+            trace.sends(&pubrel(id));
+            trace.peer_closes();
+        }
+        trace.ends_as(ticket, DeliveryError::Poison);
+        trace.resumes();
+        trace.is_silent();
+    });
+}
+
+#[test]
 fn a_server_that_refuses_for_a_while_costs_no_message() {
     converse_in(Version::V3_1_1, keep_session, |trace| {
         trace.is_connected();

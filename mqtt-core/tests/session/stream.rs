@@ -1,6 +1,8 @@
 //! A payload larger than the transmit buffer.
 
-use crate::common::{PINGREQ, Setup, converse, converse_in, puback, pubcomp, pubrec, pubrel};
+use crate::common::{
+    IN_ONE_PIECE, PINGREQ, Setup, Trace, converse, converse_in, puback, pubcomp, pubrec, pubrel,
+};
 use mqtt_core::{
     Message, Version,
     codec::ReasonCode,
@@ -84,6 +86,35 @@ fn nothing_is_sent_in_the_middle_of_a_streamed_payload() {
         trace.sends(&puback(9));
         trace.sends_message(&Message::new("q", b""));
     });
+}
+
+#[test]
+fn an_answer_waits_for_the_end_of_a_streamed_payload() {
+    let mut setup = Setup::new(Version::V3_1_1);
+    small(&mut setup);
+    let mut trace = Trace::new(&setup, IN_ONE_PIECE);
+    trace.is_connected();
+    let ticket = trace.begins_stream(&Message::new("s", b""), 10).unwrap();
+    let mut out = [0; 64];
+    let now = mqtt_core::Instant::default();
+    let mut send = |trace: &mut Trace| {
+        let len = trace.session.transmit(&mut out, now);
+        out[..len].to_vec()
+    };
+    let fill = |trace: &mut Trace, bytes: &[u8; 5]| {
+        let room = trace.session.stream_room(ticket).unwrap();
+        room[..5].copy_from_slice(bytes);
+        trace.session.stream_filled(ticket, 5)
+    };
+    assert!(!fill(&mut trace, b"01234"));
+    assert_eq!(send(&mut trace), b"\x30\x0d\0\x01s01234");
+    let inbound = Message::new("a", b"1").at_least_once();
+    trace.peer_publishes(&inbound, 7);
+    trace.delivers_and_acknowledges(&inbound);
+    assert_eq!(send(&mut trace), b"");
+    assert!(fill(&mut trace, b"56789"));
+    assert_eq!(send(&mut trace), [&b"56789"[..], &puback(7)].concat());
+    trace.succeeds(ticket);
 }
 
 #[test]
@@ -234,6 +265,53 @@ fn a_stream_waits_for_room_and_says_when_waiting_is_of_no_use() {
             ..message
         });
     });
+}
+
+/// A stream takes all room there is, and what is queued slides together for it.
+#[test]
+fn messages_that_make_way_for_a_stream_are_sent_once_and_in_order() {
+    let (one, two) = (Message::new("q", b"1"), Message::new("q", b"2"));
+    let done = Message::new("d", b"").at_least_once();
+    let streamed = Message::new("s", b"");
+    converse(
+        |_| {},
+        |trace| {
+            trace.is_connected();
+            let sent = [(); 2].map(|()| trace.publishes_and_sends(&done));
+            trace.publishes(&one);
+            trace.publishes(&two);
+            for (ticket, id) in sent {
+                trace.peer_sends(&puback(id));
+                trace.succeeds(ticket);
+            }
+            trace.begins_stream(&streamed, 0).unwrap();
+            for message in [one, two, streamed] {
+                trace.sends_message(&message);
+            }
+            trace.is_silent();
+        },
+    );
+}
+
+#[test]
+fn a_stream_needs_room_for_a_byte_behind_its_head() {
+    // CONNECT lies in front; the remaining length of so large a packet takes four bytes.
+    const CONNECT: usize = 18;
+    const HEAD: usize = 5 + 3;
+    let message = Message::new("a", b"");
+    for (room, fits) in [(HEAD, false), (HEAD + 1, true)] {
+        let mut setup = Setup::new(Version::V3_1_1);
+        setup.tx = CONNECT + room;
+        let mut trace = Trace::new(&setup, IN_ONE_PIECE);
+        trace.is_connected();
+        let stream = trace.begins_stream(&message, 3_000_000);
+        let expected = if fits {
+            Ok(())
+        } else {
+            Err(PublishError::TooLarge)
+        };
+        assert_eq!(stream.map(|_| ()), expected);
+    }
 }
 
 #[test]

@@ -333,6 +333,46 @@ fn a_ping_that_the_transport_never_fetches_ends_the_link() {
 }
 
 #[test]
+fn an_answer_that_overtakes_the_end_of_the_write_is_an_answer() {
+    let mut trace = Trace::new(&Setup::new(Version::V3_1_1), crate::common::IN_ONE_PIECE);
+    trace.is_connected();
+    let at = Instant::from_millis;
+    let mut out = [0; 64];
+    assert_eq!(trace.session.tick(at(60_000)), Ok(()));
+    assert_eq!(trace.session.transmit(&mut out, at(60_000)), 2);
+    // The transport says only later that it has handed the ping over.
+    trace.peer_sends(PINGRESP);
+    assert_eq!(trace.session.transmit(&mut out, at(60_100)), 0);
+    assert_eq!(trace.session.tick(at(100_000)), Ok(()));
+    assert!(trace.session.is_connected());
+}
+
+#[test]
+fn bytes_that_a_lost_link_did_not_take_are_not_waited_for() {
+    let mut trace = Trace::new(&Setup::new(Version::V3_1_1), crate::common::IN_ONE_PIECE);
+    trace.is_connected();
+    trace.publishes(&ZERO);
+    let at = Instant::from_millis;
+    assert_ne!(trace.session.transmit(&mut [0; 64], at(1_000)), 0);
+    trace.session.link_lost(false);
+    assert_eq!(trace.session.next_deadline(), None);
+    assert_eq!(trace.session.tick(at(1_000_000)), Ok(()));
+}
+
+#[test]
+fn saying_again_that_the_application_takes_in_puts_no_time_out_off() {
+    let set = |setup: &mut Setup| setup.options.ack_timeout_ms = 20_000;
+    converse(set, |trace| {
+        trace.is_connected();
+        trace.publishes_and_sends(&ONE);
+        trace.at(15_000).blocks(false);
+        trace.at(19_999).is_silent();
+        trace.at(20_000).fails_with(SessionError::AckTimeout);
+        trace.session.link_lost(false);
+    });
+}
+
+#[test]
 fn an_idle_session_needs_no_clock() {
     converse(
         |_| {},

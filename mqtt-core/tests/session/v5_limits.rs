@@ -331,6 +331,16 @@ fn filters_that_the_server_does_not_have_are_refused() {
                 refused,
                 Err(PublishError::SubscriptionIdentifiersNotSupported)
             );
+            let without = trace.session.subscribe(&filters, Properties::NONE, true);
+            assert!(without.is_ok());
+            trace.sends_subscribe(&[("a", QoS::AtMostOnce)]);
+            // Another link, to a server that has them.
+            trace.loses_link();
+            trace.is_connected();
+            trace.looks_away();
+            let accepted = trace.session.subscribe(&filters, properties, true);
+            assert!(accepted.is_ok());
+            trace.sends_subscribe(&[("a", QoS::AtMostOnce)]);
         },
     );
 }
@@ -522,6 +532,34 @@ fn an_alias_makes_no_packet_larger_than_the_server_accepts() {
     });
 }
 
+/// With the alias, one length field or both have a byte more.
+#[test]
+fn an_alias_that_lengthens_the_length_fields_is_not_sent_above_the_limit() {
+    let text = "x".repeat(120);
+    let long = [Property::UserProperty("k", &text)];
+    let cases = [(&[][..], 123, 129, 4), (&long, 16_253, 16_386, 5)];
+    for (properties, payload, len, growth) in cases {
+        for (spare, alias) in [(growth - 1, None), (growth + 1, Some(1))] {
+            let mut setup = Setup::new(V5);
+            aliases(64)(&mut setup);
+            setup.tx = 40_000;
+            let transmit = 20_000;
+            let mut trace = Trace::new(
+                &setup,
+                crate::common::Way {
+                    transmit,
+                    ..IN_ONE_PIECE
+                },
+            );
+            let maximum = maximum_packet_size(len + spare);
+            trace.is_connected_by(&accepted(&[Property::TopicAliasMaximum(9), maximum]));
+            let payload = vec![b'p'; payload];
+            trace.publishes(&Message::new("a", &payload).properties(Properties::from(properties)));
+            assert_eq!(sends_alias(&mut trace), ("a", alias), "{len} {spare}");
+        }
+    }
+}
+
 #[test]
 fn an_alias_is_dropped_where_the_output_is_short() {
     for transmit in 16..80 {
@@ -693,6 +731,22 @@ fn a_message_that_waited_too_long_is_not_sent() {
                 assert_eq!(publish.properties.message_expiry_interval(), Some(53));
                 assert_eq!(publish.properties.content_type(), Some("x"));
             }
+        },
+    );
+}
+
+/// The bytes of this payload read as an interval of one second.
+#[test]
+fn on_3_1_1_a_message_does_not_expire() {
+    converse_in(
+        Version::V3_1_1,
+        |_| {},
+        |trace| {
+            let properties = expiring(1);
+            let message = Message::new("a", b"\x05\x02\0\0\0\x01");
+            trace.publishes(&message.properties(Properties::from(&properties)));
+            trace.at(10_000).is_connected();
+            trace.sends_message(&message);
         },
     );
 }

@@ -84,28 +84,33 @@ fn with_client_certificate(
     let Some((chain, key)) = &options.client_certificate else {
         return Ok(builder.with_no_client_auth());
     };
-    let private_key =
-        PrivateKeyDer::from_pem_slice(&key.read()?).map_err(|error| bad_pem(key, &error))?;
+    let private_key = PrivateKeyDer::from_pem_slice(&key.read()?)
+        .map_err(|error| bad_pem(key, "private key", &error))?;
     builder
         .with_client_auth_cert(certificates(chain)?, private_key)
-        .map_err(|error| OptionsError::bad_file(key, error))
+        .map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => {
+                OptionsError::bad_file(key, "not the key of the client certificate")
+            }
+            other => OptionsError::bad_file(key, other),
+        })
 }
 
 fn certificates(source: &Pem) -> Result<Vec<CertificateDer<'static>>, OptionsError> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&source.read()?).collect();
     match found {
-        Ok(found) if found.is_empty() => Err(bad_pem(source, &pem::Error::NoItemsFound)),
+        Ok(found) if found.is_empty() => {
+            Err(bad_pem(source, "certificate", &pem::Error::NoItemsFound))
+        }
         Ok(found) => Ok(found),
-        Err(error) => Err(bad_pem(source, &error)),
+        Err(error) => Err(bad_pem(source, "certificate", &error)),
     }
 }
 
 /// The text of a PEM error may quote the file, and the file may be a key.
-fn bad_pem(source: &Pem, error: &pem::Error) -> OptionsError {
+fn bad_pem(source: &Pem, wanted: &str, error: &pem::Error) -> OptionsError {
     match error {
-        pem::Error::NoItemsFound => {
-            OptionsError::bad_file(source, "nothing of the wanted kind in it")
-        }
+        pem::Error::NoItemsFound => OptionsError::bad_file(source, format!("no {wanted} in it")),
         _ => OptionsError::bad_file(source, "not in PEM format"),
     }
 }

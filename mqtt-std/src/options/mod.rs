@@ -403,7 +403,7 @@ impl Options {
         self
     }
 
-    /// A publication that ended the link this many times is given up. By default 10; 0 never gives up.
+    /// A publication that ended the link this many times is given up. By default 10; 0, or more than 15, never gives up.
     #[must_use]
     pub fn poison_after(mut self, times: u8) -> Self {
         self.session.core.poison_after = times;

@@ -211,6 +211,7 @@ fn a_file_has_one_owner() {
     let store = directory.open();
     let second = OutboxFile::open(directory.file(), 1_000).unwrap_err();
     assert_eq!(second.kind(), ErrorKind::WouldBlock);
+    assert!(second.to_string().contains("in use"), "{second}");
     drop(store);
     directory.open();
 }

@@ -120,9 +120,15 @@ impl Simulator {
             "losant" => Box::new(losant::Losant::new()),
             "watson-iot" => Box::new(watson_iot::WatsonIot::new()),
             "placeos" => Box::new(place_os::PlaceOs::new()),
-            other => return Err(io::Error::other(format!("unknown platform {other}"))),
+            other => {
+                return Err(io::Error::other(format!(
+                    "unknown platform {other} (thingsboard, losant, watson-iot and placeos are known)"
+                )));
+            }
         };
-        let listener = TcpListener::bind(address)?;
+        let listener = TcpListener::bind(address).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+        })?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             state: Mutex::new(State {

@@ -16,7 +16,7 @@ use mqtt_std::platform::losant;
 #[command(name = "losant-host-monitor", disable_version_flag = true)]
 pub(crate) struct Arguments {
     /// Identifier of the device, 24 hexadecimal digits
-    #[arg(long, value_name = "ID", env = "LOSANT_DEVICE_ID", requires_all = ["access_key", "access_secret"])]
+    #[arg(long, value_name = "ID", env = "LOSANT_DEVICE_ID", value_parser = parse_device_id, requires_all = ["access_key", "access_secret"])]
     device_id: Option<String>,
     /// Access key, or @FILE
     #[arg(
@@ -102,6 +102,14 @@ impl Account {
             access_secret: secret("my-access-secret")?,
             url: format!("mqtt://{address}"),
         })
+    }
+}
+
+fn parse_device_id(text: &str) -> Result<String, String> {
+    if text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected 24 hexadecimal digits".to_owned())
     }
 }
 

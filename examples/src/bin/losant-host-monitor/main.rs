@@ -72,8 +72,8 @@ fn options(
         .subscriptions(&subscriptions);
     let mut options = Options::from_url(&account.url)?
         .preset(&preset)
-        // While the service is away the latest readings are worth more than the oldest.
-        .outbox(OutboxPolicy::DropOldest);
+        // What waits for the link goes out at once when it is back, and Losant bans for more than 30 messages in 15 s.
+        .outbox(OutboxPolicy::KeepLatest);
     if account.url.starts_with("ws") && !has_path(&account.url) {
         // The path of Losant's WebSocket.
         options = options.path("/");

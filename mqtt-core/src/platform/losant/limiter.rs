@@ -24,6 +24,8 @@ use crate::Instant;
 ///
 /// Messages are counted by whole seconds, over 16 of them: a second more than the rule, for what the network delays.
 /// Messages that the session sends again after a lost link are not counted; they are as many as are in flight at most.
+/// What waits for a link goes out at once when it is there, whenever it was admitted: let little wait, by
+/// [`OutboxPolicy::KeepLatest`](crate::session::OutboxPolicy::KeepLatest) for example.
 #[derive(Clone, Debug)]
 pub struct RateLimiter<const TOPICS: usize> {
     link: Window<u16>,

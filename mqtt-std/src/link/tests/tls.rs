@@ -233,6 +233,33 @@ async fn a_broker_that_hangs_up_on_a_client_hello_is_told_apart() {
 }
 
 #[test]
+fn certificate_and_key_that_were_mixed_up_are_told() {
+    let authority = Authority::new();
+    let (ours, other) = (authority.issue("device"), authority.issue("other"));
+    let told = |chain, key| {
+        prepare(TlsOptions {
+            client_certificate: Some((chain, key)),
+            ..TlsOptions::default()
+        })
+        .unwrap_err()
+        .to_string()
+    };
+    let (chain, key) = texts(&ours);
+    assert_eq!(
+        told(key.clone(), key.clone()),
+        "certificate or key: no certificate in it"
+    );
+    assert_eq!(
+        told(chain.clone(), chain.clone()),
+        "certificate or key: no private key in it"
+    );
+    assert_eq!(
+        told(chain, texts(&other).1),
+        "certificate or key: not the key of the client certificate"
+    );
+}
+
+#[test]
 fn a_broken_file_is_named_and_not_shown() {
     let secret = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0!!\n-----END PRIVATE KEY-----\n";
     let authority = Authority::new();

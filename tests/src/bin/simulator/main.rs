@@ -13,7 +13,10 @@ use std::{
 use mqtt_tests::simulator::{Event, Simulator};
 
 const USAGE: &str = "\
-usage: simulator thingsboard|losant|watson-iot|placeos [--listen 127.0.0.1:1883] [--script <file>]";
+usage: simulator thingsboard|losant|watson-iot|placeos [--listen 127.0.0.1:1883] [--script <file>]
+
+  --listen  address and port; port 0 is any free one
+  --script  commands to start with, one a line; then those of standard input are taken: `help` lists them";
 
 struct Arguments {
     platform: String,
@@ -22,6 +25,10 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    if env::args().any(|word| word == "--help" || word == "-h") {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     let Some(arguments) = arguments(env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
@@ -29,7 +36,7 @@ fn main() -> ExitCode {
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
@@ -56,7 +63,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn core::error::Error>> {
     simulator.listen(tell);
     println!("listening on {}", simulator.address());
     if let Some(script) = &arguments.script {
-        for line in fs::read_to_string(script)?.lines() {
+        let lines =
+            fs::read_to_string(script).map_err(|error| format!("cannot read {script}: {error}"))?;
+        for line in lines.lines() {
             println!("> {line}");
             obey(&simulator, line)?;
         }

@@ -1,7 +1,10 @@
 //! A session that outlives a restart of the device.
 
 use crate::common::{IN_ONE_PIECE, Setup, Trace, VERSIONS, pubcomp, pubrec, pubrel};
-use mqtt_core::{Instant, Message, QoS, session::RestoreError};
+use mqtt_core::{
+    Instant, Message, QoS,
+    session::{PublishError, RestoreError},
+};
 
 const ONE: Message<'static> = Message::new("a", b"1").at_least_once();
 const TWO: Message<'static> = Message::new("a", b"2").exactly_once();
@@ -128,4 +131,38 @@ fn a_message_that_expires_does_so_after_a_restart_too() {
     assert_eq!(publish.properties.message_expiry_interval(), Some(50));
     trace.is_silent();
     assert_eq!(trace.session.counters().failed, 1);
+}
+
+/// In either order: what the server began, and what we did.
+#[test]
+fn a_full_table_comes_back_into_one_of_the_same_size() {
+    for inbound_first in [true, false] {
+        let mut setup = setup(VERSIONS[0]);
+        setup.slots = 5;
+        setup.options.receive_maximum = 2;
+        let mut trace = Trace::new(&setup, IN_ONE_PIECE);
+        trace.is_connected();
+        let receive = |trace: &mut Trace| {
+            for id in [7, 8] {
+                trace.peer_publishes(&TWO, id);
+                trace.delivers_and_acknowledges(&TWO);
+                trace.sends(&pubrec(id));
+            }
+        };
+        if inbound_first {
+            receive(&mut trace);
+        }
+        let (_, id) = trace.publishes_and_sends(&ONE);
+        if !inbound_first {
+            receive(&mut trace);
+        }
+        assert_eq!(trace.try_publish(&ONE), Err(PublishError::Full));
+        let mut copy = [0; 128];
+        let len = trace.session.save(&mut copy).unwrap();
+        let mut trace = Trace::new(&setup, IN_ONE_PIECE);
+        let restored = trace.session.restore(&copy[..len], Instant::default());
+        assert_eq!(restored, Ok(()));
+        trace.resumes();
+        trace.resends_message(&ONE, id);
+    }
 }

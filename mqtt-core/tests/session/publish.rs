@@ -368,6 +368,25 @@ fn topics_are_checked_before_a_byte_is_sent() {
 }
 
 #[test]
+fn the_longest_topic_has_65_535_bytes() {
+    for version in VERSIONS {
+        let mut setup = Setup::new(*version);
+        setup.tx = 70_000;
+        let mut trace = Trace::new(&setup, IN_ONE_PIECE);
+        let longest = "t".repeat(65_535);
+        trace.publishes(&Message::new(&longest, b"x"));
+        for len in [65_536, 66_000] {
+            let mut trace = Trace::new(&setup, IN_ONE_PIECE);
+            let topic = "t".repeat(len);
+            assert_eq!(
+                trace.try_publish(&Message::new(&topic, b"x")),
+                Err(PublishError::Topic(TopicError::TooLong))
+            );
+        }
+    }
+}
+
+#[test]
 fn counters_say_what_became_of_the_messages() {
     converse(keep_session, |trace| {
         trace.is_connected();

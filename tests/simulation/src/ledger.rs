@@ -182,15 +182,23 @@ impl Ledger {
         self.connacks += 1;
         if !session_present {
             if self.untold {
-                let sent = |message: &&mut Outbound| message.written.is_some();
-                let sent = self.outbound.iter_mut().filter(sent);
-                sent.for_each(|message| message.doubtful = message.qos == QoS::ExactlyOnce);
+                self.doubt();
             }
             self.sessions += 1;
             self.session_lost = true;
             self.untold = false;
             self.unsaved = true;
         }
+    }
+
+    /// What was under way at QoS 2 while nobody could tell which exchanges go on.
+    fn doubt(&mut self) {
+        let sent = |message: &&mut Outbound| message.written.is_some();
+        let sent = self.outbound.iter_mut().filter(sent);
+        sent.for_each(|message| message.doubtful = message.qos == QoS::ExactlyOnce);
+        let read = |message: &&mut Inbound| message.copies > 0 && message.qos == QoS::ExactlyOnce;
+        let read = self.inbound.iter_mut().filter(read);
+        read.for_each(|message| message.forgotten = true);
     }
 
     /// A link has ended; the client says how many CONNACK it has taken notice of.

@@ -139,6 +139,7 @@ impl World {
         let links = self.network.links.borrow();
         self.device.check_outbox();
         let killed = self.device.was_killed();
+        let mut newest = None;
         for link in &links[self.ended..] {
             let state = link.state();
             if state.client_gone {
@@ -149,13 +150,14 @@ impl World {
                     .ledger
                     .borrow_mut()
                     .parted(connections.into(), session_present);
-                drop(state);
-                if !killed {
-                    self.link_ended(link);
-                }
+                newest = Some(link).filter(|_| !killed);
             } else {
                 state.audit.check_time(&self.scene);
             }
+        }
+        // Of two that end at once, the client tells about the second.
+        if let Some(link) = newest {
+            self.link_ended(link);
         }
     }
 
@@ -272,7 +274,7 @@ impl World {
 
 /// The end: no more faults.
 impl World {
-    fn calm_down(&self) {
+    fn calm_down(&mut self) {
         self.scene.calm_down();
         let setup = &self.scene.setup;
         let keep_alive = setup
@@ -283,6 +285,7 @@ impl World {
         for link in self.network.links.borrow().iter() {
             link.calm_down(detectable);
         }
+        self.broker.calm_down();
     }
 
     /// Everything is delivered, in both directions.

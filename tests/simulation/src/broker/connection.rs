@@ -32,7 +32,7 @@ pub(super) struct Connection {
     pub(super) accepted: bool,
     pub(super) closed: bool,
     pub(super) keep_alive_ms: u64,
-    heard: u64,
+    pub(super) heard: u64,
     /// Messages at QoS 1 and 2 that the device takes at once.
     pub(super) quota: usize,
     /// What is to be sent, and when.

@@ -38,8 +38,8 @@ pub(super) fn a_lost_answer_to_qos_2_is_asked_for_again(stage: Stage<'_>) {
                 .executor
                 .wait_at_most(patience, delivery.acknowledged());
             if ended.is_none() {
-                let last = device.client.report().last_end;
-                return assert_eq!(last.expect("an end").to_string(), end);
+                let seen = device.client.report().last_end;
+                return assert_eq!(seen.expect("an end").to_string(), end);
             }
         } else {
             ends.extend(device.wait(delivery.acknowledged()).err());

@@ -1,7 +1,7 @@
 //! QoS 2 while links break and the broker comes to harm.
 
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mqtt_core::codec::Version;
 use mqtt_std::{Delivery, DeliveryError, Message, Options};
@@ -12,6 +12,14 @@ use mqtt_tests::proxy::{Cut, Direction, Proxy};
 use crate::Stage;
 use crate::broker::Broker;
 use crate::expected::{AfterKill, Expected, LostPubComp, of};
+
+const EMPTY: Message<'_> = Message::new("a", b"");
+
+/// As many as meet all the cuts.
+const MESSAGES: usize = 50;
+
+/// Some messages are cut on a dozen links.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Each link of a device that publishes is cut one byte later than the one before, from CONNECT to the end of PUBREL: the
 /// answer to each packet gets lost once.
@@ -29,21 +37,16 @@ pub(super) fn a_lost_answer_to_qos_2_is_asked_for_again(stage: Stage<'_>) {
     let is_given_up = lost == LostPubComp::GivenUp(DeliveryError::Poison);
     // No message has so many bytes that it could be cut in 15 times.
     let device = Device::connect(options.poison_after(if is_given_up { 3 } else { 15 }));
+    if let LostPubComp::EndsLinks(end) = lost {
+        return links_end(&device, end);
+    }
     let mut ends = Vec::new();
-    for _ in 0..50 {
-        let mut delivery = device.publish(&Message::new("a", b"").exactly_once());
-        if let LostPubComp::EndsLinks(end) = lost {
-            let patience = Duration::from_secs(1);
-            let ended = device
-                .executor
-                .wait_at_most(patience, delivery.acknowledged());
-            if ended.is_none() {
-                let seen = device.client.report().last_end;
-                return assert_eq!(seen.expect("an end").to_string(), end);
-            }
-        } else {
-            ends.extend(device.wait(delivery.acknowledged()).err());
-        }
+    for _ in 0..MESSAGES {
+        let mut delivery = device.publish(&EMPTY.exactly_once());
+        let ended = device
+            .executor
+            .wait_at_most(PATIENCE, delivery.acknowledged());
+        ends.extend(ended.expect("in time").err());
     }
     // A link that has ended before the byte of its cut was not cut.
     assert!(proxy.cuts_done() > 8, "{} cuts", proxy.cuts_done());
@@ -53,7 +56,28 @@ pub(super) fn a_lost_answer_to_qos_2_is_asked_for_again(stage: Stage<'_>) {
         _ => vec![],
     };
     assert_eq!(ends, expected);
-    device.delivers(&Message::new("a", b"").at_least_once());
+    device.delivers(&EMPTY.at_least_once());
+}
+
+/// Publishes until a link ends like this, for which there is no reason but a PUBREL.
+fn links_end(device: &Device, end: &str) {
+    for _ in 0..MESSAGES {
+        let mut delivery = device.publish(&EMPTY.exactly_once());
+        let deadline = Instant::now() + PATIENCE;
+        let a_while = Duration::from_millis(100);
+        while device
+            .executor
+            .wait_at_most(a_while, delivery.acknowledged())
+            .is_none()
+        {
+            let last_end = device.client.report().last_end;
+            if last_end.is_some_and(|last_end| last_end.to_string() == end) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{last_end:?}");
+        }
+    }
+    panic!("each PUBREL was answered");
 }
 
 /// Cuts in both directions, from the first packet of a link to the third message, for publisher and subscriber.
@@ -171,7 +195,7 @@ pub(super) fn qos_2_ends_although_the_broker_is_killed(
             ends.iter().all(|end| *end == DeliveryError::Poison),
             "{ends:?}"
         );
-        device.delivers(&Message::new("a", b"").at_least_once());
+        device.delivers(&EMPTY.at_least_once());
     }
 }
 

@@ -139,13 +139,17 @@ impl Mosquitto {
 
     /// Replaces key and certificate of the broker by new ones of the same authority, while it runs (SIGHUP).
     pub fn rotate_certificate(&self) {
-        self.write_server_certificate(&self.authority);
-        self.reload();
+        self.presents(&self.authority);
     }
 
     /// Replaces key and certificate of the broker by those of an authority that nobody trusts, while it runs (SIGHUP).
     pub fn forge_certificate(&self) {
-        self.write_server_certificate(&Authority::new());
+        self.presents(&Authority::new());
+    }
+
+    /// Replaces key and certificate of the broker by those of another authority, while it runs (SIGHUP).
+    pub fn presents(&self, authority: &Authority) {
+        self.write_server_certificate(authority);
         self.reload();
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use mqtt_std::{Delivery, LinkState, Message, Options, QoS};
+use mqtt_std::{Delivery, DeliveryError, LinkState, Message, Options, QoS};
 
 use crate::device::Device;
 
@@ -74,13 +74,20 @@ impl Pair {
 
     /// Waits until all that was published is acknowledged.
     pub fn all_are_acknowledged(&mut self) {
-        for (_, delivery) in &mut self.sent {
-            let acknowledged = self
-                .publisher
-                .executor
-                .wait_at_most(LIMIT, delivery.acknowledged());
-            acknowledged.expect("in time").expect("acknowledged");
+        assert_eq!(self.given_up(), []);
+    }
+
+    /// Waits until each publication has ended; those that ended by an error.
+    pub fn given_up(&mut self) -> Vec<(u32, DeliveryError)> {
+        let mut given_up = Vec::new();
+        for (number, delivery) in &mut self.sent {
+            let executor = &self.publisher.executor;
+            let ended = executor.wait_at_most(LIMIT, delivery.acknowledged());
+            if let Err(error) = ended.expect("in time") {
+                given_up.push((*number, error));
+            }
         }
+        given_up
     }
 
     /// Which have not been acknowledged.
@@ -102,14 +109,18 @@ impl Pair {
 
     /// None of those sent at QoS 2 has come twice.
     pub fn none_came_twice(&self) {
-        let mut exactly = self.received.clone();
-        exactly.retain(|number| qos(*number) == QoS::ExactlyOnce);
-        exactly.sort_unstable();
-        let twice: Vec<_> = exactly
-            .windows(2)
-            .filter(|pair| pair[0] == pair[1])
-            .collect();
+        let twice = self.came_twice();
         assert!(twice.is_empty(), "QoS 2 came twice: {twice:?}");
+    }
+
+    /// Which of those sent at QoS 2 have come more than once.
+    #[must_use]
+    pub fn came_twice(&self) -> BTreeSet<u32> {
+        let mut seen = BTreeSet::new();
+        let exactly = self.received.iter().copied();
+        exactly
+            .filter(|number| qos(*number) == QoS::ExactlyOnce && !seen.insert(*number))
+            .collect()
     }
 
     /// Waits until the publisher has noticed that its link is gone.

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// Forwards connections on 127.0.0.1 to a port there.
@@ -33,8 +33,16 @@ pub enum Direction {
     ToClient,
 }
 
-/// Both ends of every connection.
-type Links = Arc<Mutex<Vec<TcpStream>>>;
+type Links = Arc<Mutex<Vec<Link>>>;
+
+/// A connection that is forwarded.
+#[derive(Debug)]
+struct Link {
+    client: TcpStream,
+    broker: TcpStream,
+    /// The end of one side is no end of the other.
+    is_half_open: Arc<AtomicBool>,
+}
 
 impl Proxy {
     /// Forwards to `target` until the program ends.
@@ -79,16 +87,29 @@ impl Proxy {
 
     /// Cuts all connections; what is on its way is lost. New ones are accepted.
     pub fn cut(&self) {
-        for link in self
-            .links
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .drain(..)
-        {
-            // Fails only for a connection that has ended.
-            let _ = link.shutdown(Shutdown::Both);
+        for link in locked(&self.links).drain(..) {
+            close(&link.client);
+            close(&link.broker);
         }
     }
+
+    /// As [`cut`](Self::cut), but the broker is told nothing: it holds its end of the links, as after a loss of power of
+    /// the clients, until they are cut.
+    pub fn leave_half_open(&self) {
+        for link in locked(&self.links).iter() {
+            link.is_half_open.store(true, Ordering::Release);
+            close(&link.client);
+        }
+    }
+}
+
+fn locked(links: &Links) -> MutexGuard<'_, Vec<Link>> {
+    links.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn close(end: &TcpStream) {
+    // Fails only for a connection that has ended.
+    let _ = end.shutdown(Shutdown::Both);
 }
 
 fn forward(
@@ -98,29 +119,35 @@ fn forward(
     cut: Option<Cut>,
     done: &Arc<AtomicUsize>,
 ) -> std::io::Result<()> {
-    let ends = [client.try_clone()?, broker.try_clone()?];
-    links
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .extend(ends);
+    let is_half_open = Arc::new(AtomicBool::new(false));
+    locked(links).push(Link {
+        client: client.try_clone()?,
+        broker: broker.try_clone()?,
+        is_half_open: is_half_open.clone(),
+    });
     for (from, to, direction) in [
         (client, broker, Direction::ToBroker),
         (broker, client, Direction::ToClient),
     ] {
         to.set_nodelay(true)?;
         let (from, to, done) = (from.try_clone()?, to.try_clone()?, done.clone());
+        let is_half_open = is_half_open.clone();
         let cut = cut.filter(|cut| cut.direction == direction);
         thread::spawn(move || {
-            if copy(from, to, cut.map_or(usize::MAX, |cut| cut.after)) {
+            if copy(&from, &to, cut.map_or(usize::MAX, |cut| cut.after)) {
                 done.fetch_add(1, Ordering::Relaxed);
+            }
+            if !is_half_open.load(Ordering::Acquire) {
+                close(&from);
+                close(&to);
             }
         });
     }
     Ok(())
 }
 
-/// Copies until one end closes, or `limit` bytes have been copied: then it closes both, and says `true`.
-fn copy(mut from: TcpStream, mut to: TcpStream, limit: usize) -> bool {
+/// Copies until one end closes, or `limit` bytes have been copied: then it says `true`.
+fn copy(mut from: &TcpStream, mut to: &TcpStream, limit: usize) -> bool {
     let mut bytes = [0; 4096];
     let mut left = limit;
     while left > 0 {
@@ -132,10 +159,6 @@ fn copy(mut from: TcpStream, mut to: TcpStream, limit: usize) -> bool {
             break;
         }
         left -= len;
-    }
-    for end in [from, to] {
-        // Fails only for a connection that has ended.
-        let _ = end.shutdown(Shutdown::Both);
     }
     left == 0
 }
@@ -164,5 +187,23 @@ mod tests {
             assert_eq!(arrived, arrives);
         }
         assert_eq!(proxy.cuts_done(), 1);
+    }
+    #[test]
+    fn a_broker_hears_nothing_of_a_link_that_is_left_half_open() {
+        let broker = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let proxy = Proxy::start(broker.local_addr().expect("an address").port());
+        let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, proxy.port())).expect("a link");
+        let (mut link, _) = broker.accept().expect("the other end");
+        client.write_all(b"01").expect("sent");
+        link.read_exact(&mut [0; 2]).expect("bytes");
+        proxy.leave_half_open();
+        assert_eq!(client.read(&mut [0]).expect("the end"), 0);
+        link.write_all(b"2").expect("an open link");
+        link.set_nonblocking(true).expect("a socket");
+        let nothing = link.read(&mut [0]).expect_err("neither bytes nor the end");
+        assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+        link.set_nonblocking(false).expect("a socket");
+        proxy.cut();
+        assert_eq!(link.read(&mut [0]).expect("the end"), 0);
     }
 }

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::workspace::{DEVICE_TARGETS, cargo, command, read};
+use crate::deny;
+use crate::workspace::{DEVICE_TARGETS, command, read};
 
 const COMPONENTS: [&str; 3] = ["clippy", "rustfmt", "llvm-tools"];
 
@@ -21,7 +22,7 @@ const PROGRAMS: [(&str, &str); 3] = [
 pub(crate) fn everything() -> Result<()> {
     for_devices()?;
     programs(&PROGRAMS)?;
-    cargo_deny()
+    deny::install()
 }
 
 /// What building and measuring for devices needs.
@@ -65,26 +66,6 @@ pub(crate) fn programs(wanted: &[(&str, &str)]) -> Result<()> {
 pub(crate) fn packages(names: &[&str]) -> Result<()> {
     apt_update()?;
     apt_get(&["install", "-q", "-y", "--no-install-recommends"], names)
-}
-
-/// The checks of `deny.toml` that need no network.
-pub(crate) fn deny() -> Command {
-    let mut deny = cargo();
-    deny.args(["deny", "check", "bans", "licenses", "sources"]);
-    deny
-}
-
-/// Installs cargo-deny when it is missing, which takes some minutes, and runs its checks.
-pub(crate) fn check_dependencies() -> Result<()> {
-    cargo_deny()?;
-    succeed(&mut deny())
-}
-
-fn cargo_deny() -> Result<()> {
-    if read(cargo().args(["deny", "--version"])).is_ok() {
-        return Ok(());
-    }
-    succeed(cargo().args(["install", "-q", "--locked", "cargo-deny"]))
 }
 
 /// Whether the user could start this program; mosquitto lies where only root looks by itself.

@@ -3,6 +3,7 @@
 
 mod bench;
 mod codec;
+mod deny;
 mod firmware;
 mod fuzz;
 mod image;
@@ -95,7 +96,7 @@ fn run() -> Result<()> {
         Command::Firmware(arguments) => firmware::run(&arguments),
         Command::Bench { runs } => bench::run(runs),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
-        Command::Deny => install::check_dependencies(),
+        Command::Deny => deny::run(),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Mutants(arguments) => mutants::run(&arguments),
         Command::Miri => miri::run(),

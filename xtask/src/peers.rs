@@ -1,6 +1,8 @@
 //! The brokers of the tests that are more than a Debian package, and the long run against one of them.
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Result, ensure};
 
@@ -18,6 +20,8 @@ const PROGRAMS: [(&str, &str); 4] = [
 
 /// aedes 1.2 asks for it.
 const NODE: u32 = 20;
+
+const MANIFEST: [&str; 2] = ["--manifest-path", "tests/peers/Cargo.toml"];
 
 const AEDES_FILES: [&str; 3] = ["package.json", "package-lock.json", "broker.js"];
 
@@ -46,15 +50,17 @@ pub(crate) fn soak(minutes: u32) -> Result<()> {
 }
 
 /// The brokers written in Rust are a workspace of their own.
-pub(crate) fn format(steps: &mut Steps) -> Result<()> {
+pub(crate) fn lints(steps: &mut Steps) -> Result<()> {
     let mut format = cargo();
-    format.args([
-        "fmt",
-        "--check",
-        "--manifest-path",
-        "tests/peers/Cargo.toml",
-    ]);
-    steps.command("format: brokers of the tests", &mut format)
+    format.args(["fmt", "--check"]).args(MANIFEST);
+    steps.command("format: brokers of the tests", &mut format)?;
+    // What `cargo clippy` does, but on top of the build that is there: to check all that two brokers depend on would take
+    // longer than the other lints together.
+    let mut clippy = build()?;
+    clippy
+        .env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver")
+        .env("CLIPPY_ARGS", "-Dwarnings__CLIPPY_HACKERY__");
+    steps.command("clippy: brokers of the tests", &mut clippy)
 }
 
 fn aedes() -> Result<()> {
@@ -66,7 +72,7 @@ fn aedes() -> Result<()> {
         "node {NODE} or later is needed, not {version}"
     );
     let source = root().join("tests/peers/aedes");
-    let folder = Workspace::load()?.target_dir.join("peers/aedes");
+    let folder = folder()?.join("aedes");
     let wanted = fs::read_to_string(source.join("package-lock.json"))?;
     fs::create_dir_all(&folder)?;
     for file in AEDES_FILES {
@@ -85,11 +91,16 @@ fn aedes() -> Result<()> {
 }
 
 fn brokers_in_rust() -> Result<()> {
-    let folder = Workspace::load()?.target_dir.join("peers");
+    install::succeed(build()?.arg("--quiet"))
+}
+
+fn build() -> Result<Command> {
     let mut build = cargo();
-    build
-        .args(["build", "--quiet", "--locked"])
-        .args(["--manifest-path", "tests/peers/Cargo.toml", "--target-dir"])
-        .arg(folder);
-    install::succeed(&mut build)
+    build.args(["build", "--locked"]).args(MANIFEST);
+    build.arg("--target-dir").arg(folder()?);
+    Ok(build)
+}
+
+fn folder() -> Result<PathBuf> {
+    Ok(Workspace::load()?.target_dir.join("peers"))
 }

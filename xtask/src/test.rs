@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::steps::Steps;
 use crate::workspace::{DEVICE_TARGETS, Workspace, cargo};
-use crate::{codec, firmware, fuzz, install, peers, sdks, simulate, size};
+use crate::{codec, deny, firmware, fuzz, install, peers, sdks, simulate, size};
 
 /// Feature sets of mqtt-core that firmware is built with.
 const DEVICE_FEATURES: [&str; 5] = ["", "v5", "client", "client,v5", "client,v5,defmt,log"];
@@ -31,7 +31,7 @@ pub(crate) fn run(keep_going: bool, only: Option<String>) -> Result<()> {
         tests(steps, &workspace)?;
         documentation(steps)?;
         devices(steps)?;
-        steps.command("dependencies: licences and sources", &mut install::deny())?;
+        deny::steps(steps)?;
         fuzz::steps(steps)?;
         steps.call("budgets: instructions per packet", codec::print)
     };
@@ -48,7 +48,7 @@ fn lints(steps: &mut Steps, workspace: &Workspace) -> Result<()> {
     let mut size_jobs = cargo();
     size_jobs.args(["fmt", "--check"]).args(SIZE_JOBS);
     steps.command("format: size jobs", &mut size_jobs)?;
-    peers::format(steps)?;
+    peers::lints(steps)?;
     for package in ["mqtt-core", "mqtt-embassy", "mqtt-std"] {
         for features in workspace.feature_sets(package)? {
             let name = format!("clippy: {package} [{features}]");

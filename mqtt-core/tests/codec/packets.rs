@@ -520,6 +520,24 @@ fn errors_know_who_broke_which_rule() {
 }
 
 #[test]
+fn packets_with_other_filters_are_not_equal() {
+    let [a, b] = ["a", "b"].map(|filter| TopicFilter::new(filter).unwrap());
+    let filters = [a, b];
+    let unsubscribe = Unsubscribe::new(identifier(1), &filters);
+    let subscriptions = filters.map(|filter| Subscription::new(filter, QoS::AtMostOnce));
+    let subscribe = Subscribe::new(identifier(1), &subscriptions);
+    assert_eq!(unsubscribe, Unsubscribe::new(identifier(1), &[a, b]));
+    for other in [&[b, a][..], &[a]] {
+        assert_ne!(unsubscribe, Unsubscribe::new(identifier(1), other));
+        let other: Vec<_> = other
+            .iter()
+            .map(|filter| Subscription::new(*filter, QoS::AtMostOnce))
+            .collect();
+        assert_ne!(subscribe, Subscribe::new(identifier(1), &other));
+    }
+}
+
+#[test]
 fn what_is_printed_says_what_it_is() {
     assert_eq!(
         format!("{:?}", ReasonCode::NOT_AUTHORIZED),

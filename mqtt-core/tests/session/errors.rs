@@ -2,7 +2,7 @@
 
 use mqtt_core::{
     codec::{DecodeError, EncodeError, Fault, ReasonCode, TopicError},
-    session::{DeliveryError, ProtocolError, PublishError, RestoreError, SessionError},
+    session::{DeliveryError, Event, ProtocolError, PublishError, RestoreError, SessionError},
 };
 
 #[test]
@@ -114,4 +114,12 @@ fn a_limit_of_the_server_is_named_by_the_code_that_the_server_would_have_sent() 
     for error in [PublishError::Full, PublishError::TooLarge] {
         assert_eq!(error.server_limit(), None, "{error}");
     }
+}
+
+#[test]
+fn a_printed_event_says_what_it_is() {
+    let (bytes, last) = (&b"x"[..], true);
+    let piece = format!("{:?}", Event::Piece { bytes, last });
+    assert_eq!(piece, "Piece { bytes: [120], last: true }");
+    assert_eq!(format!("{:?}", Event::None), "None");
 }

@@ -1,7 +1,10 @@
 //! A session that outlives a restart of the device.
 
 use crate::common::{IN_ONE_PIECE, Setup, Trace, VERSIONS, pubcomp, pubrec, pubrel};
-use mqtt_core::{Instant, Message, QoS, session::RestoreError};
+use mqtt_core::{
+    Instant, Message, QoS,
+    session::{PublishError, RestoreError},
+};
 
 const ONE: Message<'static> = Message::new("a", b"1").at_least_once();
 const TWO: Message<'static> = Message::new("a", b"2").exactly_once();
@@ -128,4 +131,100 @@ fn a_message_that_expires_does_so_after_a_restart_too() {
     assert_eq!(publish.properties.message_expiry_interval(), Some(50));
     trace.is_silent();
     assert_eq!(trace.session.counters().failed, 1);
+}
+
+/// In either order: what the server began, and what we did.
+#[test]
+fn a_full_table_comes_back_into_one_of_the_same_size() {
+    for inbound_first in [true, false] {
+        let mut setup = setup(VERSIONS[0]);
+        setup.slots = 5;
+        setup.options.receive_maximum = 2;
+        let mut trace = Trace::new(&setup, IN_ONE_PIECE);
+        trace.is_connected();
+        let receive = |trace: &mut Trace| {
+            for id in [7, 8] {
+                trace.peer_publishes(&TWO, id);
+                trace.delivers_and_acknowledges(&TWO);
+                trace.sends(&pubrec(id));
+            }
+        };
+        if inbound_first {
+            receive(&mut trace);
+        }
+        let (_, id) = trace.publishes_and_sends(&ONE);
+        if !inbound_first {
+            receive(&mut trace);
+        }
+        assert_eq!(trace.try_publish(&ONE), Err(PublishError::Full));
+        let mut copy = [0; 128];
+        let len = trace.session.save(&mut copy).unwrap();
+        let mut trace = Trace::new(&setup, IN_ONE_PIECE);
+        let restored = trace.session.restore(&copy[..len], Instant::default());
+        assert_eq!(restored, Ok(()));
+        trace.resumes();
+        trace.resends_message(&ONE, id);
+    }
+}
+
+/// Layout 1, MQTT 3.1.1, then the exchanges; the checksum behind them is left out.
+#[test]
+fn an_update_of_the_firmware_finds_the_copy_laid_out_as_before() {
+    let mut trace = Trace::new(&setup(VERSIONS[0]), IN_ONE_PIECE);
+    trace.is_connected();
+    let (_, released) = trace.publishes_and_sends(&TWO);
+    trace.peer_sends(&pubrec(released));
+    trace.sends(&pubrel(released));
+    trace.peer_publishes(&TWO, 0x0809);
+    trace.delivers_and_acknowledges(&TWO);
+    trace.sends(&pubrec(0x0809));
+    let (_, sent) = trace.publishes_and_sends(&ONE);
+    trace.publishes(&TWO);
+    let mut copy = [0; 128];
+    let len = trace.session.save(&mut copy).unwrap();
+    let [released, sent] = [released, sent].map(|id| id.to_be_bytes()[1]);
+    let expected = [
+        &[1, 0][..],
+        &[5, 2, 0, released],
+        &[6, 0, 8, 9],
+        &[3, 2, 0, sent, 0, 0, 0, 8],
+        b"\x32\x06\0\x01a\0",
+        &[sent, b'1'],
+        &[2, 0, 0, sent + 1, 0, 0, 0, 8],
+        b"\x34\x06\0\x01a\0",
+        &[sent + 1, b'2'],
+    ];
+    assert_eq!(copy[..len - 4], expected.concat());
+}
+
+#[test]
+fn what_is_acknowledged_but_not_answered_yet_is_remembered_at_qos_2_only() {
+    for version in VERSIONS {
+        let mut trace = Trace::new(&setup(*version), IN_ONE_PIECE);
+        let empty = trace.session.save(&mut [0; 64]).unwrap();
+        trace.is_connected();
+        trace.peer_publishes(&ONE, 8);
+        trace.delivers_and_acknowledges(&ONE);
+        assert_eq!(trace.session.save(&mut [0; 64]), Ok(empty));
+        trace.peer_publishes(&TWO, 9);
+        trace.delivers_and_acknowledges(&TWO);
+        let mut trace = restarts(&mut trace, 0);
+        trace.resumes();
+        trace.peer_repeats(&TWO, 9);
+        trace.sees_nothing();
+        trace.sends(&pubrec(9));
+    }
+}
+
+#[test]
+fn a_streamed_payload_is_not_remembered() {
+    for message in [ONE, TWO] {
+        let mut trace = Trace::new(&setup(VERSIONS[0]), IN_ONE_PIECE);
+        let empty = trace.session.save(&mut [0; 64]).unwrap();
+        trace.is_connected();
+        let ticket = trace.begins_stream(&message, 3).unwrap();
+        trace.streams(ticket, b"abc");
+        trace.looks_away();
+        assert_eq!(trace.session.save(&mut [0; 64]), Ok(empty));
+    }
 }

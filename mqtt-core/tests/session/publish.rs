@@ -115,6 +115,7 @@ fn a_message_that_the_server_has_makes_room_before_pubcomp() {
     let set = |setup: &mut Setup| setup.tx = 200;
     converse(set, |trace| {
         trace.is_connected();
+        let (before, before_id) = trace.publishes_and_sends(&ONE);
         let large = Message::new("a", &[b'x'; 100]).exactly_once();
         let (first, id) = trace.publishes_and_sends(&large);
         assert_eq!(trace.try_publish(&large), Err(PublishError::Full));
@@ -125,6 +126,8 @@ fn a_message_that_the_server_has_makes_room_before_pubcomp() {
         trace.succeeds(first);
         trace.peer_acknowledges(second_id, QoS::ExactlyOnce);
         trace.succeeds(second);
+        trace.peer_acknowledges(before_id, QoS::AtLeastOnce);
+        trace.succeeds(before);
     });
 }
 
@@ -365,6 +368,25 @@ fn topics_are_checked_before_a_byte_is_sent() {
             assert!(trace.session.is_idle());
         },
     );
+}
+
+#[test]
+fn the_longest_topic_has_65_535_bytes() {
+    for version in VERSIONS {
+        let mut setup = Setup::new(*version);
+        setup.tx = 70_000;
+        let mut trace = Trace::new(&setup, IN_ONE_PIECE);
+        let longest = "t".repeat(65_535);
+        trace.publishes(&Message::new(&longest, b"x"));
+        for len in [65_536, 66_000] {
+            let mut trace = Trace::new(&setup, IN_ONE_PIECE);
+            let topic = "t".repeat(len);
+            assert_eq!(
+                trace.try_publish(&Message::new(&topic, b"x")),
+                Err(PublishError::Topic(TopicError::TooLong))
+            );
+        }
+    }
 }
 
 #[test]

@@ -114,6 +114,29 @@ fn unknown_identifiers_take_no_promised_slot_for_good() {
 }
 
 #[test]
+fn answered_messages_leave_their_slots_to_those_that_follow() {
+    let set = |setup: &mut Setup| {
+        setup.slots = 5;
+        setup.options.receive_maximum = 2;
+    };
+    converse(set, |trace| {
+        trace.is_connected();
+        // It stays in front of all others.
+        trace.publishes_and_sends(&ONE);
+        for _ in 0..3 {
+            let tokens = [7, 8].map(|id| {
+                trace.peer_publishes(&ONE, id);
+                trace.delivers(&ONE)
+            });
+            for (token, id) in tokens.into_iter().zip([7, 8]) {
+                trace.acknowledges(token);
+                trace.sends(&puback(id));
+            }
+        }
+    });
+}
+
+#[test]
 fn a_session_runs_for_ever_in_little_memory() {
     for version in crate::common::VERSIONS {
         let mut setup = Setup::new(*version);

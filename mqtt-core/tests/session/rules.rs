@@ -236,6 +236,8 @@ fn nothing_that_is_printed_holds_credentials() {
     let printed = print(options, "token", b"secret");
     assert_eq!(printed, print(options, "", b""));
     assert!(printed.contains("dev1"));
+    #[cfg(feature = "v5")]
+    assert!(printed.contains("session_expiry_s"));
 }
 
 #[cfg(feature = "v5")]

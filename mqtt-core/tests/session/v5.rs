@@ -206,6 +206,9 @@ fn an_unknown_session_is_refused_and_the_next_connection_starts_clean() {
         trace.is_closed();
         trace.loses_link();
         assert!(clean(trace.connects()));
+        // Nor does it help if the link breaks before the answer.
+        trace.loses_link();
+        assert!(clean(trace.connects()));
         trace.is_accepted(false);
         trace.loses_link();
         assert!(!clean(trace.connects()));
@@ -763,6 +766,10 @@ fn without_a_method_nothing_can_be_authenticated() {
             assert_eq!(answers(trace, ReasonCode::RE_AUTHENTICATE, b""), refused);
             trace.is_connected();
             assert_eq!(answers(trace, ReasonCode::RE_AUTHENTICATE, b""), refused);
+            trace.peer_sends(b"\xf0\0");
+            trace.fails_with(ProtocolError::Authentication);
+            trace.sees_nothing();
+            trace.says_goodbye(0x82);
         },
     );
     converse_in(V5, authenticated, |trace| {

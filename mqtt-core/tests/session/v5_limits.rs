@@ -499,6 +499,20 @@ fn memory_bounds_the_aliases() {
     });
 }
 
+#[test]
+fn the_memory_of_aliases_lies_in_the_transmit_buffer() {
+    let least = |memory| {
+        let fits = |tx: &usize| {
+            let mut setup = Setup::new(V5);
+            aliases(memory)(&mut setup);
+            setup.tx = *tx;
+            crate::common::new_session(&setup).is_ok()
+        };
+        (0..400).find(fits).unwrap()
+    };
+    assert_eq!(least(64), least(0) + 64);
+}
+
 /// MQTT 5 [MQTT-3.2.2-18]
 #[test]
 fn without_leave_or_memory_no_alias_is_sent() {

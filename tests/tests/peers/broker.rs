@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mqtt_core::codec::Version;
+use mqtt_tests::certificates::Authority;
 use mqtt_tests::mosquitto::{Listener, Mosquitto, PASSWORD, Setup, USER};
 use mqtt_tests::ports::free_ports;
 use rustix::process::Signal;
@@ -20,6 +21,12 @@ pub(crate) const QUEUE_LIMIT: usize = 10;
 pub(crate) trait Broker: Sync {
     /// Where it speaks that version.
     fn port(&self, version: Version) -> u16;
+
+    /// Where it speaks 3.1.1 over TLS.
+    fn tls_port(&self) -> u16;
+
+    /// Gives it a certificate of that authority, by what it has for that; it may be killed and started again.
+    fn presents(&mut self, authority: &Authority);
 
     /// Ends it at once (SIGKILL).
     fn kill(&mut self);
@@ -66,6 +73,7 @@ pub(crate) fn rabbitmq() -> Box<dyn Broker> {
         prepare: write_rabbitmq_files,
         // It listens earlier than it knows its users.
         started: "Server startup complete",
+        new_certificate: NewCertificate::Noticed,
         ..Recipe::new("RabbitMQ", rabbitmq_command)
     })
 }
@@ -91,6 +99,7 @@ pub(crate) fn rumqttd() -> Box<dyn Broker> {
         ..Recipe::new("rumqttd", |peer| {
             let mut command = Command::new(installed("debug/rumqttd"));
             command.args(peer.ports[..2].iter().map(u16::to_string));
+            command.arg(peer.tls_port().to_string()).arg(peer.folder());
             command
         })
     })
@@ -98,20 +107,24 @@ pub(crate) fn rumqttd() -> Box<dyn Broker> {
 
 /// aedes in node.
 pub(crate) fn aedes() -> Box<dyn Broker> {
-    Peer::start(Recipe::new("aedes", |peer| {
-        let mut command = Command::new("node");
-        command.arg(installed("aedes/broker.js"));
-        command.arg(peer.ports[0].to_string());
-        command
-    }))
+    Peer::start(Recipe {
+        new_certificate: NewCertificate::Signalled,
+        ..Recipe::new("aedes", |peer| {
+            let mut command = Command::new("node");
+            command.arg(installed("aedes/broker.js"));
+            command.args([peer.ports[0], peer.tls_port()].map(|port| port.to_string()));
+            command.arg(peer.folder());
+            command
+        })
+    })
 }
 
 /// A broker that is a program.
 struct Peer {
     recipe: Recipe,
     folder: TempDir,
-    /// What a broker does not need stays free.
-    ports: [u16; 3],
+    /// The last one is for TLS. What a broker does not need stays free.
+    ports: [u16; 4],
     program: Program,
 }
 
@@ -126,6 +139,18 @@ struct Recipe {
     port_of_5: usize,
     /// What it prints when it is ready.
     started: &'static str,
+    /// How it comes to know another certificate.
+    new_certificate: NewCertificate,
+}
+
+/// How a broker comes to know that the file of its certificate has changed.
+enum NewCertificate {
+    /// It is started again.
+    Restarted,
+    /// By SIGHUP.
+    Signalled,
+    /// It looks by itself from time to time.
+    Noticed,
 }
 
 impl Recipe {
@@ -136,6 +161,7 @@ impl Recipe {
             command,
             port_of_5: 0,
             started: "",
+            new_certificate: NewCertificate::Restarted,
         }
     }
 }
@@ -153,6 +179,7 @@ impl Peer {
         let started = (0..3).any(|_| {
             peer.program.kill();
             peer.ports = free_ports();
+            peer.write_certificate(&Authority::new());
             (peer.recipe.prepare)(&peer);
             peer.spawn()
         });
@@ -168,9 +195,20 @@ impl Peer {
     fn spawn(&mut self) -> bool {
         let mut command = (self.recipe.command)(self);
         command.args([USER, PASSWORD]);
-        let ports = [self.ports[0], self.ports[self.recipe.port_of_5]];
+        let [first, .., tls] = self.ports;
+        let ports = [first, self.ports[self.recipe.port_of_5], tls];
         self.program
             .start(&mut command, &ports, self.recipe.started)
+    }
+
+    fn write_certificate(&self, authority: &Authority) {
+        let server = authority.server();
+        for (name, content) in [
+            ("server.pem", server.certificate),
+            ("server.key", server.key),
+        ] {
+            fs::write(self.folder().join(name), content).expect("written");
+        }
     }
 
     fn folder(&self) -> &Path {
@@ -183,6 +221,23 @@ impl Broker for Peer {
         match version {
             Version::V3_1_1 => self.ports[0],
             Version::V5 => self.ports[self.recipe.port_of_5],
+        }
+    }
+
+    fn tls_port(&self) -> u16 {
+        let [.., tls] = self.ports;
+        tls
+    }
+
+    fn presents(&mut self, authority: &Authority) {
+        self.write_certificate(authority);
+        match self.recipe.new_certificate {
+            NewCertificate::Restarted => {
+                self.kill();
+                self.start_again();
+            }
+            NewCertificate::Signalled => self.program.signal(Signal::HUP),
+            NewCertificate::Noticed => {}
         }
     }
 
@@ -215,6 +270,14 @@ impl Broker for Peer {
 impl Broker for Mosquitto {
     fn port(&self, _: Version) -> u16 {
         Self::port(self, Listener::Plain)
+    }
+
+    fn tls_port(&self) -> u16 {
+        Self::port(self, Listener::Tls)
+    }
+
+    fn presents(&mut self, authority: &Authority) {
+        Self::presents(self, authority);
     }
 
     fn kill(&mut self) {
@@ -253,22 +316,26 @@ fn installed(path: &str) -> PathBuf {
 
 fn embedded_command(peer: &Peer, queue_limit: usize) -> Command {
     let mut command = Command::new(installed("debug/embedded"));
-    command.arg(peer.ports[0].to_string()).arg(peer.folder());
-    command.arg(queue_limit.to_string());
+    command.args([peer.ports[0], peer.tls_port()].map(|port| port.to_string()));
+    command.arg(peer.folder()).arg(queue_limit.to_string());
     command
 }
 
 fn write_rabbitmq_files(peer: &Peer) {
-    let [port, ..] = peer.ports;
+    let [port, .., tls_port] = peer.ports;
     let definitions = peer.folder().join("definitions.json");
-    // All that is printed is its log; no port but that of MQTT.
+    // All that is printed is its log; no ports but those of MQTT.
     let configuration = format!(
         "listeners.tcp = none\n\
          mqtt.listeners.tcp.1 = 127.0.0.1:{port}\n\
+         mqtt.listeners.ssl.1 = 127.0.0.1:{tls_port}\n\
+         ssl_options.certfile = {folder}/server.pem\n\
+         ssl_options.keyfile = {folder}/server.key\n\
          log.file = false\n\
          log.console = true\n\
-         load_definitions = {}\n",
-        definitions.display()
+         load_definitions = {definitions}\n",
+        folder = peer.folder().display(),
+        definitions = definitions.display()
     );
     // With definitions of its own, it makes none of the usual ones.
     let definitions = serde_json::json!({
@@ -300,7 +367,7 @@ const RABBITMQ: &str = "epmd -port $ERL_EPMD_PORT -address 127.0.0.1 & \
      read -r nothing; kill -KILL 0";
 
 fn rabbitmq_command(peer: &Peer) -> Command {
-    let [_, mapper, distribution] = peer.ports;
+    let [_, mapper, distribution, _] = peer.ports;
     let folder = peer.folder();
     let mut command = Command::new("sh");
     command
@@ -319,10 +386,12 @@ fn rabbitmq_command(peer: &Peer) -> Command {
         .env("RABBITMQ_GENERATED_CONFIG_DIR", folder.join("generated"))
         .env("RABBITMQ_SCHEMA_DIR", folder.join("schema"))
         .env("RABBITMQ_PID_FILE", folder.join("pid"))
-        // Nobody outside may connect, and a scheduler without work sleeps.
+        // Nobody outside may connect, files of certificates are looked at every second instead of every two minutes, and
+        // a scheduler without work sleeps.
         .env(
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
-            "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none",
+            "-kernel inet_dist_use_interface {127,0,0,1} -ssl ssl_pem_cache_clean 1000 \
+             +sbwt none +sbwtdcpu none +sbwtdio none",
         );
     command
 }

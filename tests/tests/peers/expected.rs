@@ -1,6 +1,7 @@
 //! What differs between brokers.
 
 use mqtt_core::codec::{QoS, Version};
+use mqtt_std::DeliveryError;
 
 use crate::broker::{self, Broker, QUEUE_LIMIT};
 
@@ -18,6 +19,8 @@ pub(crate) struct Expected {
     pub(crate) raises_qos: bool,
     /// How the link ends of a client that publishes at QoS 2, where that does not work.
     pub(crate) exactly_once_ends_link: Option<&'static str>,
+    /// What comes of a message at QoS 2 whose PUBCOMP got lost, on 3.1.1 and 5.
+    pub(crate) lost_pubcomp: [LostPubComp; 2],
     /// How often a message comes that two subscriptions of one client match, on 3.1.1 and 5.
     pub(crate) overlapping: [usize; 2],
     /// Whether what is sent again says so.
@@ -30,6 +33,17 @@ pub(crate) struct Expected {
     pub(crate) taken_over: [&'static str; 2],
     /// What a SIGKILL leaves.
     pub(crate) after_kill: AfterKill,
+}
+
+/// What a broker makes of a PUBREL that comes again.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum LostPubComp {
+    /// It answers it.
+    Sent,
+    /// The delivery ends by this error.
+    GivenUp(DeliveryError),
+    /// Each link ends like this.
+    EndsLinks(&'static str),
 }
 
 /// Which messages are kept in a queue that is full.
@@ -63,6 +77,7 @@ pub(crate) const MOSQUITTO: Expected = Expected {
     best_qos: QoS::ExactlyOnce,
     raises_qos: false,
     exactly_once_ends_link: None,
+    lost_pubcomp: [LostPubComp::Sent, LostPubComp::Sent],
     overlapping: [1, 2],
     marks_duplicates: true,
     kept: Kept::Oldest,
@@ -88,6 +103,11 @@ pub(crate) const EMBEDDED: Expected = Expected {
         "refused: bad user name or password",
         "refused: bad user name or password",
     ],
+    lost_pubcomp: [
+        // It has the reason code and the properties of MQTT 5.
+        LostPubComp::EndsLinks("server sent a bad packet: bytes left after the last field"),
+        LostPubComp::Sent,
+    ],
     overlapping: [2, 2],
     kept: Kept::Newest,
     bounded: Some(broker::bounded_embedded),
@@ -103,6 +123,8 @@ pub(crate) const EMBEDDED: Expected = Expected {
 pub(crate) const RUMQTTD: Expected = Expected {
     wrong_password: [CLOSED, CLOSED],
     raises_qos: true,
+    // It closes the link at a PUBREL that comes again.
+    lost_pubcomp: [LostPubComp::GivenUp(DeliveryError::Poison); 2],
     overlapping: [1, 1],
     marks_duplicates: false,
     kept: Kept::All,
@@ -115,6 +137,8 @@ pub(crate) const AEDES: Expected = Expected {
     versions: &[Version::V3_1_1],
     other_version: Some("refused: unsupported protocol version"),
     wrong_password: ["refused: bad user name or password", ""],
+    // It keeps no session for who has not subscribed.
+    lost_pubcomp: [LostPubComp::GivenUp(DeliveryError::SessionLost); 2],
     overlapping: [1, 1],
     marks_duplicates: false,
     kept: Kept::All,

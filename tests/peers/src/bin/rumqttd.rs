@@ -1,22 +1,33 @@
-//! rumqttd on two ports of 127.0.0.1: `rumqttd PORT_OF_3_1_1 PORT_OF_5 USER PASSWORD`.
+//! rumqttd on 127.0.0.1, which has a port for each version; 3.1.1 over TLS has a third, with `server.pem` and `server.key`
+//! of a folder: `rumqttd PORT_OF_3_1_1 PORT_OF_5 TLS_PORT FOLDER USER PASSWORD`.
 
 use std::collections::HashMap;
 use std::env;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use mqtt_test_peers::{argument, ends_with_its_parent};
-use rumqttd::{Broker, Config, ConnectionSettings, RouterConfig, ServerSettings};
+use rumqttd::{Broker, Config, ConnectionSettings, RouterConfig, ServerSettings, TlsConfig};
 
 fn main() {
     let mut arguments = env::args().skip(1);
-    let ports: [u16; 2] = [(); 2].map(|()| argument(&mut arguments));
+    let ports: [u16; 3] = [(); 3].map(|()| argument(&mut arguments));
+    let folder: String = argument(&mut arguments);
     let users = HashMap::from([(argument(&mut arguments), argument(&mut arguments))]);
     ends_with_its_parent();
-    let [v4, v5] = ports.map(|port| HashMap::from([(String::new(), server(port, &users))]));
+    let [v4, v5, tls] = ports.map(|port| server(port, &users));
+    let tls = ServerSettings {
+        tls: Some(TlsConfig::Rustls {
+            capath: None,
+            certpath: format!("{folder}/server.pem"),
+            keypath: format!("{folder}/server.key"),
+        }),
+        ..tls
+    };
+    let named = |name: &str, server| (name.to_owned(), server);
     let config = Config {
         router: router(),
-        v4: Some(v4),
-        v5: Some(v5),
+        v4: Some(HashMap::from([named("plain", v4), named("tls", tls)])),
+        v5: Some(HashMap::from([named("plain", v5)])),
         ..Config::default()
     };
     Broker::new(config).start().expect("it runs for ever");

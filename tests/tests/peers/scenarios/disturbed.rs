@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use mqtt_core::codec::Version;
 use mqtt_core::session::SessionError;
-use mqtt_std::{LinkEnd, LinkState, Message, Reconnect};
+use mqtt_std::{ConnectFailure, Error, LinkEnd, LinkState, Message, Reconnect};
+use mqtt_tests::certificates::Authority;
 use mqtt_tests::device::{Device, soon};
 use mqtt_tests::pair::Pair;
+use mqtt_tests::proxy::Proxy;
 
 use crate::broker::Broker;
 use crate::expected::{AfterKill, Expected};
@@ -26,6 +28,48 @@ pub(super) fn a_version_that_is_not_spoken_is_refused(
     };
     let options = stage.options().reconnect(Reconnect::never());
     assert_eq!(end_of(&mut Device::start(options)), end);
+}
+
+/// The authority of the broker is replaced by another, and the device trusts both, as it must meanwhile.
+pub(super) fn a_new_certificate_is_followed_and_that_of_a_stranger_refused(
+    broker: &mut dyn Broker,
+    expected: &Expected,
+) {
+    let [old, new] = [(); 2].map(|()| Authority::new());
+    broker.presents(&old);
+    let proxy = Proxy::start(broker.tls_port());
+    let trusting = |broker: &dyn Broker, port, authorities: &[&Authority]| {
+        let stage = Stage {
+            broker,
+            version: Version::V3_1_1,
+            expected,
+        };
+        let options = stage.options().port(port).tls();
+        authorities.iter().fold(options, |options, authority| {
+            options.ca_pem(authority.certificate())
+        })
+    };
+    let message = Message::new("a", b"").at_least_once();
+    // Until the broker has the certificate, it is a stranger for who trusts its authority alone.
+    Device::connect(trusting(broker, broker.tls_port(), &[&old])).delivers(&message);
+    let device = Device::connect(trusting(broker, proxy.port(), &[&old, &new]));
+    device.delivers(&message);
+
+    broker.presents(&new);
+    Device::connect(trusting(broker, broker.tls_port(), &[&new])).delivers(&message);
+    let connections = device.client.report().session.connections;
+    proxy.cut();
+    device.delivers(&message);
+    assert!(device.client.report().session.connections > connections);
+
+    let careful = trusting(broker, broker.tls_port(), &[&old]).fail_fast(true);
+    match Device::start(careful).ends() {
+        Err(Error::Connect { failure, .. }) => assert!(
+            matches!(failure, ConnectFailure::UnknownAuthority),
+            "{failure:?}"
+        ),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// For longer than the keep-alive.

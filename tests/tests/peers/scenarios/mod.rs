@@ -2,6 +2,7 @@
 
 mod disturbed;
 mod everyday;
+mod exactly_once;
 mod sessions;
 
 use crate::Stage;
@@ -12,7 +13,7 @@ type Peaceful = fn(Stage<'_>);
 type Disturbing = fn(&mut dyn Broker, &Expected);
 
 /// Nobody but the device notices.
-pub(crate) const PEACEFUL: [(&str, Peaceful); 11] = [
+pub(crate) const PEACEFUL: [(&str, Peaceful); 14] = [
     (
         "a wrong password is refused",
         everyday::a_wrong_password_is_refused,
@@ -57,13 +58,29 @@ pub(crate) const PEACEFUL: [(&str, Peaceful); 11] = [
         "a full queue drops by its own rule",
         sessions::a_full_queue_drops_by_its_own_rule,
     ),
+    (
+        "a lost answer to QoS 2 is asked for again",
+        exactly_once::a_lost_answer_to_qos_2_is_asked_for_again,
+    ),
+    (
+        "exactly once, wherever the link is cut",
+        exactly_once::exactly_once_wherever_the_link_is_cut,
+    ),
+    (
+        "exactly once, although the broker holds the old link",
+        exactly_once::exactly_once_although_the_broker_holds_the_old_link,
+    ),
 ];
 
 /// The broker itself comes to harm, or is asked for a version that it may not have.
-pub(crate) const DISTURBING: [(&str, Disturbing); 3] = [
+pub(crate) const DISTURBING: [(&str, Disturbing); 6] = [
     (
         "a version that is not spoken is refused",
         disturbed::a_version_that_is_not_spoken_is_refused,
+    ),
+    (
+        "a new certificate is followed, and that of a stranger refused",
+        disturbed::a_new_certificate_is_followed_and_that_of_a_stranger_refused,
     ),
     (
         "a broker that stands still is left",
@@ -72,5 +89,13 @@ pub(crate) const DISTURBING: [(&str, Disturbing); 3] = [
     (
         "a broker is killed in traffic",
         disturbed::a_broker_is_killed_in_traffic,
+    ),
+    (
+        "exactly once over a broker that stands still",
+        exactly_once::exactly_once_over_a_broker_that_stands_still,
+    ),
+    (
+        "QoS 2 ends, although the broker is killed",
+        exactly_once::qos_2_ends_although_the_broker_is_killed,
     ),
 ];

@@ -202,10 +202,14 @@ impl Broker {
         }
     }
 
-    /// The network was to blame for what came late.
+    /// The network was to blame for what came late, and what was to be answered late is answered now.
     pub(crate) fn calm_down(&mut self) {
+        let now = clock::elapsed();
         for connection in &mut self.connections {
-            connection.heard = clock::elapsed();
+            connection.heard = now;
+            for (at, _) in &mut connection.answers {
+                *at = now.min(*at);
+            }
         }
     }
 

@@ -332,7 +332,9 @@ impl World {
             self.broker.publishes(qos, 0, 8);
         }
         let links = self.network.links.borrow().len();
-        let done = self.pass(60_000, Self::is_at_rest);
+        // The application may hold each of eight messages for an eighth of that time.
+        let held = u64::from(self.scene.setup.chaos_ms);
+        let done = self.pass(60_000 + held, Self::is_at_rest);
         self.scene
             .require(done || self.scene.has_failed(), Rule::Progress, || {
                 format!("a burst is not taken: {}", self.broker.pending())

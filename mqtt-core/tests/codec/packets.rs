@@ -601,6 +601,7 @@ fn without_mqtt_5_properties_take_no_room_and_are_never_there() {
     assert_eq!(size_of::<Properties<'_>>(), 0);
     let properties = Properties::default();
     assert!(properties.is_empty());
+    assert_eq!(format!("{properties:?}"), "[]");
     assert_eq!(properties.topic_alias(), None);
     assert_eq!(properties.response_topic(), None);
     assert_eq!(properties.reason_string(), None);

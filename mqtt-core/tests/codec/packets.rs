@@ -520,6 +520,18 @@ fn errors_know_who_broke_which_rule() {
 }
 
 #[test]
+fn names_and_filters_have_up_to_65_535_bytes() {
+    let longest = "t".repeat(65_535);
+    assert!(TopicName::new(&longest).is_ok());
+    assert!(TopicFilter::new(&longest).is_ok());
+    for len in [65_536, 70_000] {
+        let longer = "t".repeat(len);
+        assert_eq!(TopicName::new(&longer), Err(TopicError::TooLong));
+        assert_eq!(TopicFilter::new(&longer), Err(TopicError::TooLong));
+    }
+}
+
+#[test]
 fn packets_with_other_filters_are_not_equal() {
     let [a, b] = ["a", "b"].map(|filter| TopicFilter::new(filter).unwrap());
     let filters = [a, b];
@@ -589,6 +601,7 @@ fn without_mqtt_5_properties_take_no_room_and_are_never_there() {
     assert_eq!(size_of::<Properties<'_>>(), 0);
     let properties = Properties::default();
     assert!(properties.is_empty());
+    assert_eq!(format!("{properties:?}"), "[]");
     assert_eq!(properties.topic_alias(), None);
     assert_eq!(properties.response_topic(), None);
     assert_eq!(properties.reason_string(), None);

@@ -100,7 +100,11 @@ fn a_buffer_too_small_for_connect_is_said_at_once() {
         };
         let least = (0..200).find(|tx| fits(*tx).is_ok()).unwrap();
         // With MQTT 5 its properties lie there twice, once with their length.
-        let connect = if *version == V3_1_1 { 18 } else { 18 + 3 + 1 + 3 };
+        let connect = if *version == V3_1_1 {
+            18
+        } else {
+            18 + 3 + 1 + 3
+        };
         assert_eq!(least, connect);
         assert_eq!(fits(least - 1), Err(PublishError::TooLarge));
     }

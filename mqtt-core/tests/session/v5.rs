@@ -728,6 +728,17 @@ fn a_renewal_left_unsent_does_not_reach_the_next_connection() {
     });
 }
 
+#[test]
+fn only_the_client_renews_an_authentication() {
+    converse_in(V5, authenticated, |trace| {
+        trace.is_connected_by(&accepted(&[METHOD]));
+        trace.peer_sends(&auth(ReasonCode::RE_AUTHENTICATE, &[METHOD]));
+        trace.fails_with(mqtt_core::codec::DecodeError::WrongDirection);
+        trace.sees_nothing();
+        trace.says_goodbye(0x82);
+    });
+}
+
 /// MQTT 5 [MQTT-4.12.0-2] [MQTT-4.12.0-5]
 #[test]
 fn authentication_out_of_place_ends_the_link() {

@@ -187,4 +187,11 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_word_of_bytes_above_ascii_is_not_passed_over() {
+        for byte in 0x80..=0xff {
+            assert!(matches!(classify(&[byte; 8]), Text::Invalid), "{byte:#x}");
+        }
+    }
 }

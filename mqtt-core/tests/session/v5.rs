@@ -733,7 +733,7 @@ fn only_the_client_renews_an_authentication() {
     converse_in(V5, authenticated, |trace| {
         trace.is_connected_by(&accepted(&[METHOD]));
         trace.peer_sends(&auth(ReasonCode::RE_AUTHENTICATE, &[METHOD]));
-        trace.fails_with(mqtt_core::codec::DecodeError::WrongDirection);
+        trace.fails_with(DecodeError::WrongDirection);
         trace.sees_nothing();
         trace.says_goodbye(0x82);
     });

@@ -67,6 +67,14 @@ impl Stage<'_> {
             .reconnect(soon())
     }
 
+    /// A device of that name whose session the broker is asked to keep.
+    fn resident(&self, name: &str) -> Options {
+        self.options()
+            .client_id(format!("{name}-{:?}", self.version))
+            .clean_session(false)
+            .session_expiry_s(3600)
+    }
+
     /// A name that the other version does not use on the same broker.
     fn name(&self, name: &str) -> String {
         match self.version {

@@ -212,12 +212,7 @@ impl Expected {
 
 /// A publisher whose session the broker is asked to keep. What it cannot get rid of it gives up.
 fn resident(stage: Stage<'_>, name: &str) -> Options {
-    stage
-        .options()
-        .client_id(format!("{name}-{:?}", stage.version))
-        .clean_session(false)
-        .session_expiry_s(3600)
-        .poison_after(3)
+    stage.resident(name).poison_after(3)
 }
 
 fn impatient(options: Options) -> Options {

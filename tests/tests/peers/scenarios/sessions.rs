@@ -11,14 +11,9 @@ use mqtt_tests::proxy::Proxy;
 use crate::expected::of;
 use crate::{Stage, end_of};
 
-/// A device of that name whose session is kept.
+/// A device that goes on with a session that an earlier one of that name has left.
 fn resident(stage: Stage<'_>, name: &str) -> Options {
-    stage
-        .options()
-        .client_id(format!("{name}-{:?}", stage.version))
-        .clean_session(false)
-        .session_expiry_s(3600)
-        .session_known(true)
+    stage.resident(name).session_known(true)
 }
 
 pub(super) fn messages_wait_for_a_device_that_is_away(stage: Stage<'_>) {

@@ -271,7 +271,7 @@ pub enum DeliveryError {
     Dropped,
     /// The server lost the session in the middle of a QoS 2 exchange: the message may or may not have arrived.
     SessionLost,
-    /// The server kept closing the link on it; it was set aside.
+    /// The server kept closing the link on it, or on its PUBREL; it was set aside, and may or may not have arrived.
     Poison,
     /// The link ended before a streamed payload did. Nothing is repeated, since nothing was kept.
     LinkLost,

@@ -277,6 +277,7 @@ impl<B: AsMut<[u8]>, S: AsMut<[Slot]>> Session<B, S> {
     fn strike(&mut self, index: usize) {
         let limit = self.core.settings.poison_after;
         let slot = self.slot(index);
+        // Four bits, which wrap before they reach the limit that stands for never.
         slot.marks = slot.marks.wrapping_add(marks::STRIKE);
         if slot.marks / marks::STRIKE >= limit {
             self.finish(index, failure::POISON, 0);
